@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// PHP as a library: started once per daemon, then one request per child.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lwc/engine.hpp"
+#include "lwc/php/transport.hpp"
+#include "lwc/result.hpp"
+
+namespace lwc::php {
+
+/// What an administrator can set before PHP starts: php-fpm's -c, -n, -d.
+struct StartOptions {
+  std::string ini_path;     ///< -c: file or directory; empty: the built-in search
+  bool ignore_ini = false;  ///< -n
+  std::string ini_entries;  ///< -d, one "name=value\n" each
+};
+
+/// php_value, php_flag, php_admin_value, php_admin_flag of a pool, in order.
+struct IniSetting {
+  std::string name;
+  std::string value;
+  bool admin = false;  ///< cannot be changed by scripts
+};
+
+struct PoolOptions {
+  std::vector<IniSetting> ini;
+  std::vector<std::string> limit_extensions;  ///< security.limit_extensions; empty: all
+  std::vector<std::pair<std::string, std::string>>
+      env;  ///< what getenv() and $_ENV show besides the process's own
+  std::vector<std::string>
+      snapshot_params;                 ///< FastCGI params that belong to a snapshot's identity
+  std::vector<std::string> allow_fds;  ///< what may be open at a snapshot
+  bool snapshots = true;               ///< false: lwc_snapshot() does nothing
+};
+
+/// What is known of a request once its parameters are read: for the status page.
+struct RequestStart {
+  const char* method;
+  const char* uri;  ///< REQUEST_URI, or SCRIPT_NAME
+  const char* query;
+  const char* script;       ///< path of the file that is run
+  const char* user;         ///< "" when there is none
+  std::uint64_t body_size;  ///< CONTENT_LENGTH
+};
+
+/// What is known at its end: for the access log and the status page.
+struct RequestEnd {
+  int status;
+  std::uint64_t body_bytes;   ///< bytes of the answer's body
+  std::uint64_t peak_memory;  ///< bytes
+};
+
+enum class LogLevel { Debug, Notice, Warning, Error, Alert };
+
+/// The daemon's services, called in children. Same rules as for Transport.
+class Host {
+ public:
+  virtual ~Host() = default;
+  /// Reads the request's parameters from job.connection. Null: not a request that can be answered,
+  /// the child ends.
+  virtual Transport* open(const Job& job) noexcept = 0;
+  virtual void request_started(const RequestStart& start) noexcept = 0;
+  virtual void request_ended(const RequestEnd& end) noexcept = 0;
+  virtual void log(LogLevel level, const char* text) noexcept = 0;
+  /// The rows of fpm_get_status(): fills them in by calling `add` for each; false: not known.
+  using StatusVisitor = void (*)(const char* name, const char* text, std::int64_t number,
+                                 void* context);
+  virtual bool status(StatusVisitor add, void* context) noexcept = 0;
+};
+
+/// Starts PHP in this process: extensions, opcache, preload. Once, in the master.
+Status start(const StartOptions& options);
+/// Ends it again; only where the process lives on without PHP, or ends.
+void stop();
+
+/// php-fpm's -i and -m, to standard output.
+int print_info();
+int print_modules();
+/// "PHP 8.2.36 ..." as php-fpm -v has it after its own name.
+std::string version_text();
+
+/// The life of a pool's base template and of everything forked from it. `warm-ups` arrive as
+/// Job::Prepare with the text that make_warmup() made. Never returns.
+[[noreturn]] void run_pool(const PoolOptions& options, Engine& engine, Server& server, Host& host);
+
+/// A warm-up run: the front controller, the URI that it shall see, and the parameters that belong
+/// to the snapshot.
+struct Warmup {
+  std::string script;  ///< SCRIPT_FILENAME
+  std::string uri;     ///< REQUEST_URI; empty: SCRIPT_NAME
+  std::vector<std::pair<std::string, std::string>>
+      params;  ///< DOCUMENT_ROOT, SCRIPT_NAME, SERVER_NAME, ...
+};
+std::string encode_warmup(const Warmup& warmup);
+Warmup decode_warmup(std::string_view text);
+
+}  // namespace lwc::php

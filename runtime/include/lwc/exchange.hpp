@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What passes between a child and its server: plain data in memory that both share and that no
+// engine undoes.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace lwc {
+
+/// Where and how a child was killed by a signal. Filled in by the child's fault handler, in the
+/// child.
+struct FaultReport {
+  std::int32_t signal = 0;    ///< 0: no fault was recorded
+  std::int32_t code = 0;      ///< si_code
+  std::uint64_t address = 0;  ///< si_addr
+  std::uint64_t ip = 0;       ///< where it happened
+  std::uint32_t frame_count = 0;
+  std::array<std::uint64_t, 48> frames{};  ///< return addresses, innermost first
+};
+
+/// What a child tells its server besides how it ended.
+struct ChildReport {
+  std::uint32_t answer_started =
+      0;  ///< bytes have gone to the client: an error page would be garbage
+  std::uint32_t answer_finished = 0;  ///< the answer is whole, also after fastcgi_finish_request()
+  std::uint32_t keep_connection = 0;  ///< the client asked for it and the answer is whole
+  std::uint32_t wants_snapshot = 0;   ///< lwc_snapshot() was called in a child of the base snapshot
+};
+
+/// What undoing the last child cost. Zero where an engine does not know.
+struct Cost {
+  std::uint64_t pages_written = 0;   ///< pages found changed
+  std::uint64_t pages_restored = 0;  ///< pages copied back
+  std::uint64_t undo_ns = 0;  ///< time to undo, nanoseconds of CPU or wall clock of the server
+  std::uint64_t events = 0;   ///< write faults taken outside the learned working set
+};
+
+/// One per worker slot.
+struct Exchange {
+  std::atomic<std::int32_t> child_pid{
+      0};  ///< process that runs the request, for status and slow log; 0: none
+  ChildReport report;
+  FaultReport fault;
+  Cost cost;
+};
+static_assert(std::atomic<std::int32_t>::is_always_lock_free);
+
+}  // namespace lwc
