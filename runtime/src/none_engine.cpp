@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "none_engine.hpp"
+
+#include <unistd.h>
+
+namespace lwc {
+
+Job NoneEngine::serve(Server& server, SnapshotId own) {
+  server_ = &server;
+  Job job;
+  if (!server.next(job)) {
+    ::_exit(0);
+  }
+  job.kind = Job::Kind::Serve;
+  job.snapshot = own;
+  server.exchange().child_pid.store(::getpid(), std::memory_order_release);
+  running_ = job;
+  job.connection = ::dup(job.connection);  // the child's own, as with every engine
+  return job;
+}
+
+void NoneEngine::end_child() {
+  if (running_) {
+    server_->finished(*running_, Outcome{});
+    running_.reset();
+  }
+}
+
+}  // namespace lwc
