@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "ini.hpp"
+#include "php.hpp"
+#include "sapi_module.hpp"
+#include "script_path.hpp"
+
+namespace lwc::php {
+
+namespace {
+
+const char* or_empty(const char* text) {
+  return text != nullptr ? text : "";
+}
+
+void answer_with(int status, const char* text) {
+  zend_try {
+    SG(sapi_headers).http_response_code = status;
+    PUTS(text);
+  }
+  zend_end_try();
+}
+
+void run_file() {
+  zend_file_handle file;
+  // The engine frees path_translated when it cannot open the file.
+  char* script = estrdup(SG(request_info).path_translated);
+  if (php_fopen_primary_script(&file) == FAILURE) {
+    const int error = errno;
+    log(LogLevel::Error, "Unable to open primary script: %s (%s)", script, std::strerror(error));
+    answer_with(error == EACCES ? 403 : 404,
+                error == EACCES ? "Access denied.\n" : "No input file specified.\n");
+  } else {
+    EG(exit_status) = 0;
+    php_execute_script(&file);
+  }
+  // With opcache the handle may not be in the engine's list of files to close.
+  if (!file.in_list) {
+    zend_destroy_file_handle(&file);
+  }
+  efree(script);
+}
+
+void run_known_method() {
+  if (SG(request_info).path_translated == nullptr) {
+    answer_with(404, "File not found.\n");
+    return;
+  }
+  if (!is_allowed_extension(SG(request_info).path_translated, pool().options->limit_extensions)) {
+    log(LogLevel::Notice,
+        "Access to the script '%s' has been denied (see security.limit_extensions)",
+        SG(request_info).path_translated);
+    answer_with(403, "Access denied.\n");
+    return;
+  }
+  run_file();
+}
+
+void send_error_header() {
+  char* header = cgi_settings().error_header;
+  if (EG(exit_status) != 255 || header == nullptr || *header == '\0' || SG(headers_sent)) {
+    return;
+  }
+  sapi_header_line line{};
+  line.line = header;
+  line.line_len = std::strlen(header);
+  sapi_header_op(SAPI_HEADER_REPLACE, &line);
+}
+
+}  // namespace
+
+Pool& pool() {
+  static Pool instance;
+  return instance;
+}
+
+Request& current_request() {
+  static Request instance;
+  return instance;
+}
+
+void log(LogLevel level, const char* format, ...) {
+  char text[2048];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof(text), format, args);
+  va_end(args);
+  if (pool().host != nullptr) {
+    pool().host->log(level, text);
+  } else {
+    fprintf(stderr, "%s\n", text);
+  }
+}
+
+bool open_request(const Job& job) {
+  Request& request = current_request();
+  request.transport = pool().host->open(job);
+  if (request.transport == nullptr) {
+    return false;
+  }
+  request.params.reset(request.transport);
+  request.body_bytes = 0;
+  request.sending_headers = false;
+  request.finished = false;
+  request.log_started = false;
+  request.ended = false;
+  request.body_file = -1;
+  return true;
+}
+
+void fill_request_info() {
+  Request& request = current_request();
+  const CgiSettings& settings = cgi_settings();
+  const ScriptPath script =
+      resolve_script(request.params, {settings.fix_pathinfo, settings.discard_path, PG(doc_root)});
+  SG(server_context) = &request;
+  auto& info = SG(request_info);
+  info.path_translated = nullptr;
+  info.request_method = request.params.get("REQUEST_METHOD");
+  info.proto_num = 1000;
+  info.query_string = nullptr;
+  info.request_uri = nullptr;
+  info.content_type = nullptr;
+  info.content_length = 0;
+  SG(sapi_headers).http_response_code = 200;
+  if (!script.known) {
+    return;
+  }
+  if (script.path != nullptr) {
+    info.path_translated = estrdup(script.path);
+  } else {
+    SG(sapi_headers).http_response_code = 404;
+  }
+  info.request_uri = const_cast<char*>(script.request_uri);
+  info.query_string = const_cast<char*>(request.params.get("QUERY_STRING"));
+  info.content_type = or_empty(request.params.get("CONTENT_TYPE"));
+  const char* length = request.params.get("CONTENT_LENGTH");
+  info.content_length = length != nullptr ? std::atol(length) : 0;
+  php_handle_auth_data(request.params.get("HTTP_AUTHORIZATION"));
+}
+
+void announce_request() {
+  const auto& info = SG(request_info);
+  const char* uri = current_request().params.get("REQUEST_URI");
+  pool().host->request_started(
+      {.method = or_empty(info.request_method),
+       .uri = or_empty(uri != nullptr ? uri : info.request_uri),
+       .query = or_empty(info.query_string),
+       .script = or_empty(info.path_translated),
+       .user = or_empty(info.auth_user),
+       .body_size = static_cast<std::uint64_t>(info.content_length > 0 ? info.content_length : 0)});
+}
+
+void run_script() {
+  zend_first_try {
+    if (SG(request_info).request_method != nullptr) {
+      run_known_method();
+    }
+  }
+  zend_end_try();
+}
+
+void finish_answer() {
+  Request& request = current_request();
+  if (request.transport != nullptr && !request.finished) {
+    request.finished = true;
+    request.transport->finish();
+    pool().server->exchange().report.answer_finished = 1;
+  }
+}
+
+namespace {
+
+void report_end(std::size_t peak_memory) {
+  Request& request = current_request();
+  if (request.ended) {
+    return;
+  }
+  request.ended = true;
+  pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
+                              .body_bytes = request.body_bytes,
+                              .peak_memory = peak_memory});
+}
+
+}  // namespace
+
+void end_request() {
+  Request& request = current_request();
+  if (request.body_file >= 0) {
+    ::close(request.body_file);
+    request.body_file = -1;
+  }
+  send_error_header();
+  if (SG(request_info).path_translated != nullptr) {
+    efree(SG(request_info).path_translated);
+    SG(request_info).path_translated = nullptr;
+  }
+  // Asked before the engine's memory is given back.
+  const std::size_t peak_memory = zend_memory_peak_usage(true);
+  php_request_shutdown(nullptr);
+  report_end(peak_memory);
+  finish_answer();
+  request.transport = nullptr;
+  SG(server_context) = nullptr;
+}
+
+void serve(const Job& job) {
+  if (!open_request(job)) {
+    return;
+  }
+  fill_request_info();
+  apply_request_ini();
+  announce_request();
+  if (php_request_startup() == FAILURE) {
+    log(LogLevel::Error, "PHP could not start the request for %s",
+        or_empty(SG(request_info).path_translated));
+    finish_answer();
+    return;
+  }
+  run_script();
+  end_request();
+}
+
+}  // namespace lwc::php

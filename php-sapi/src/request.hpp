@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request: what the SAPI callbacks work on, and its life from parameters to the last byte.
+#pragma once
+
+#include <cstdint>
+
+#include "lwc/php/interpreter.hpp"
+#include "params.hpp"
+
+namespace lwc::php {
+
+/// The request that PHP is working on. There is at most one; SG(server_context) points to it.
+struct Request {
+  Transport* transport = nullptr;
+  Params params;
+  std::uint64_t body_bytes = 0;  ///< of the answer, headers not counted
+  bool sending_headers = false;
+  bool finished = false;     ///< the answer was ended, by fastcgi_finish_request() or at the end
+  bool log_started = false;  ///< something was written to FCGI_STDERR
+  bool ended = false;        ///< the host knows that it is over
+  int body_file = -1;        ///< REQUEST_BODY_FILE
+};
+
+/// What run_pool() was given. Set once in the base template, inherited by all that is made of it.
+struct Pool {
+  const PoolOptions* options = nullptr;
+  Engine* engine = nullptr;
+  Server* server = nullptr;
+  Host* host = nullptr;
+};
+
+Pool& pool();
+Request& current_request();
+
+/// Serves one request in a child of the base snapshot, from opening to the last byte.
+void serve(const Job& job);
+
+/// Reads the parameters of `job`'s request into SG(request_info). False: there is no request.
+bool open_request(const Job& job);
+
+/// Puts what the parameters say into SG(request_info). Runs no script code.
+void fill_request_info();
+
+/// Runs the script of the current request: the body of php_request_startup() to the end of
+/// php_execute_script(), with php-fpm's answers where there is nothing to run.
+void run_script();
+
+/// What follows the script: shutdown functions, destructors, output, headers, sessions; then the
+/// end of the answer.
+void end_request();
+
+/// Ends the answer on the wire.
+void finish_answer();
+
+void log(LogLevel level, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+}  // namespace lwc::php
