@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every line of the leak matrix: request A changes something, request B on the same worker must not see it.
+
+The engine comes from --engine (LWC_ENGINE), "php-fpm" being the real one.  Engines that isolate must hold every
+case; for php-fpm and `none` the run must agree with the table in docs/leak-matrix.md.
+"""
+
+import os
+
+import pytest
+
+from .matrix import MATRIX, LINES
+from .run_case import ISOLATING, PHP_FPM, VARIANTS, run_case
+from .table import committed
+
+ENGINE = os.environ.get("LWC_ENGINE", "fork")
+RUNS = [(case, variant) for case in MATRIX.cases for variant in (VARIANTS[:1] if ENGINE == PHP_FPM else VARIANTS)]
+
+
+@pytest.mark.parametrize("case, variant", RUNS, ids=[f"{case.line}: {case.name} [{variant}]" for case, variant in RUNS])
+def test_state_does_not_reach_the_next_request(space, case, variant):
+    verdict = run_case(space, case, ENGINE, variant)
+    if case.visible and not verdict.missing:
+        assert verdict.proof != verdict.fresh, "request A changes nothing that could be seen: the case tests nothing"
+    if ENGINE in ISOLATING:
+        assert verdict.dirty == verdict.fresh
+    else:
+        assert verdict.word == committed()[case.line, case.name][f"{ENGINE} {variant}"]
+
+
+def test_every_line_of_the_matrix_has_a_case():
+    assert sorted(MATRIX.lines) == sorted(LINES)
+    assert all(case.observe for case in MATRIX.cases)
+
+
+@pytest.mark.skipif(ENGINE == PHP_FPM, reason="says something about lwc-fpm's engines")
+def test_none_fails_most_of_the_committed_table():
+    for variant in VARIANTS:
+        words = [row[f"none {variant}"] for row in committed().values()]
+        assert words.count("leaks") > words.count("holds")
