@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Static checks of the kernel code that is ours: checkpatch, sparse, kernel-doc, and the UAPI header as users compile it."""
+
+import subprocess
+import tempfile
+
+import build
+import source
+from common import JOBS, KERNEL, ToolError, need, note
+
+FILES = KERNEL / "files"
+# Every checkout is a diff without an author's mail headers, and MAINTAINERS is not ours to change.
+CHECKPATCH = ("--strict", "--quiet", "--show-types", "--no-signoff", "--ignore", "FILE_PATH_CHANGES,COMMIT_MESSAGE,NOT_UNIFIED_DIFF")
+
+
+def _ours(*suffixes):
+    return [path for path in source.added_files() if path.suffix in suffixes]
+
+
+def _report(name, command, **options):
+    """Runs a checker; whatever it prints is a finding. Returns whether it was silent and successful."""
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
+    good = done.returncode == 0 and not done.stdout.strip()
+    print(f"{'ok' if good else 'FAILED'}  {name}", flush=True)
+    if not good:
+        print(done.stdout.rstrip() or f"status {done.returncode}", flush=True)
+    return good
+
+
+def _checkpatch(tree):
+    script = tree / "scripts" / "checkpatch.pl"
+    results = [_report(f"checkpatch {path}", [script, *CHECKPATCH, "--file", f"--root={tree}", path], cwd=tree) for path in _ours(".c", ".h", ".rst", ".S", "")]
+    results += [_report(f"checkpatch patches/{path.name}", [script, *CHECKPATCH, f"--root={tree}", path], cwd=tree) for path in source.patches()]
+    return all(results)
+
+
+def _sparse(space):
+    """C=2 checks every file, compiled anew or not; W=1 is what gcc has to add."""
+    objects = space.objects("lwc")
+    directories = sorted({str(path.parent) + "/" for path in _ours(".c") if path.parts[0] != "tools"})
+    base = ["make", "-s", "-C", space.tree, f"O={objects}", f"-j{JOBS}"]
+    return all([_report(f"sparse {directory}", [*base, "C=2", "CHECK=sparse -Wsparse-error", directory]) for directory in directories]) \
+        and all([_report(f"gcc W=1 {directory}", [*base, "W=1", "KCFLAGS=-Werror", directory]) for directory in directories])
+
+
+def _kernel_doc(tree):
+    paths = [path for path in _ours(".c", ".h") if path.parts[0] != "tools"]
+    return all([_report(f"kernel-doc {path}", [tree / "scripts" / "kernel-doc", "-none", "-Werror", path], cwd=tree) for path in paths])
+
+
+def _uapi(tree):
+    """User space compiles the header as strict C and as C++, and installs it."""
+    results = []
+    for path in _ours(".h"):
+        if path.parts[:2] != ("include", "uapi"):
+            continue
+        with tempfile.NamedTemporaryFile(suffix=".h") as installed:
+            results.append(_report(f"headers_install {path}", [tree / "scripts" / "headers_install.sh", tree / path, installed.name], cwd=tree))
+        for language, standard in (("c", "c11"), ("c++", "c++20")):
+            results.append(_report(f"{standard} {path}", ["gcc", "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", tree / path]))
+    return all(results)
+
+
+def lint():
+    """Runs all checks; returns whether there was nothing to find."""
+    need("sparse", "perl", *build.BUILD_PACKAGES)
+    if not FILES.exists():
+        raise ToolError("there is no kernel/files")
+    with source.workspace() as space:
+        build.configure(space, "lwc")
+        build.make(space, space.objects("lwc"), "prepare")
+        passed = all([_checkpatch(space.tree), _kernel_doc(space.tree), _uapi(space.tree), _sparse(space)])
+    note("lint: " + ("clean" if passed else "there are findings"))
+    return passed
