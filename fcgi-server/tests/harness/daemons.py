@@ -53,6 +53,8 @@ class FpmService(Service):
         self.log_path = space.path / f"{self.name}.log"
         self.config_path = space.path / f"{self.name}.conf"
         self.ini_dir = space.path / f"{self.name}.ini"
+        self.log_path.unlink(missing_ok=True)
+        self.output_path.unlink(missing_ok=True)
         self.environment["PHP_INI_SCAN_DIR"] = f"{PHP_SCAN_DIR}:{self.ini_dir}"
         self.set_ini(ini or {})
         self.write_config()

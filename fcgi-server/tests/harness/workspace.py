@@ -49,6 +49,7 @@ class Workspace:
     def disown(self, service):
         if service in self.services:
             self.services.remove(service)
+        self._names.discard(service.name)
 
     def stop_all(self):
         """Stops every service, then looks for processes that should not be there."""

@@ -10,6 +10,7 @@ use Symfony\Component\HttpFoundation\JsonResponse;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\HttpFoundation\StreamedResponse;
+use Symfony\Component\HttpKernel\Exception\AccessDeniedHttpException;
 
 /** One page for each thing that a front controller has to pass on faithfully. */
 class ToolController extends AbstractController
@@ -20,7 +21,7 @@ class ToolController extends AbstractController
         $session = $request->getSession();
         if ($request->isMethod('POST')) {
             if (!$this->isCsrfTokenValid('note', $request->request->get('token'))) {
-                throw $this->createAccessDeniedException('The token of the form is not ours.');
+                throw new AccessDeniedHttpException('The token of the form is not ours.');
             }
             $session->set('notes', [...$session->get('notes', []), (string) $request->request->get('note')]);
             $this->addFlash('notice', 'Kept.');

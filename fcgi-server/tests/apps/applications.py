@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The applications in examples/, each with a click path and what in its answers is volatile."""
+
+import io
+
+from comparison import App, Mask
+
+SESSION_COOKIE = r"[A-Za-z0-9%,-]{20,}"
+
+
+def multipart(name, filename, content, content_type):
+    """(body, headers) of a form with one file."""
+    boundary = "----the-boundary"
+    body = io.BytesIO()
+    body.write(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+               f"Content-Type: {content_type}\r\n\r\n".encode())
+    body.write(content + f"\r\n--{boundary}--\r\n".encode())
+    return body.getvalue(), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+
+class Hello(App):
+    def click_path(self, visit):
+        visit.get("/")
+        visit.sees("Hello World\n")
+        visit.head("/index.php")
+        visit.get("/index.php?a=b")
+        visit.post("/index.php", {"x": "y"})
+        visit.get("/nothing.php", 404)
+
+
+class PhpInfo(App):
+    def click_path(self, visit):
+        visit.get("/index.php?a=1&b[]=2", headers={"Cookie": "c=d", "User-Agent": "test", "Accept-Language": "en"})
+        visit.sees("FPM/FastCGI", "Zend OPcache", "PHP License", "$_GET['b']", "HTTP_ACCEPT_LANGUAGE")
+
+
+class Symfony(App):
+    def click_path(self, visit):
+        visit.get("/")
+        visit.sees("A small library")
+        for url in ("/articles", "/reviews/20", "/books/7.json", "/places/tagged/none"):
+            visit.get(url)
+        visit.head("/articles/1")
+        visit.get("/events/old/3", 301)
+        visit.follow()
+        visit.get("/request?b=2&a=1", headers={"User-Agent": "test"})
+        visit.sees('"age":"fresh"')
+        visit.post("/request", {"field": "value & more"})
+        visit.request("PUT", "/request", b"raw body", headers={"Content-Type": "text/plain"})
+        body, headers = multipart("file", "a.bin", bytes(range(256)) * 64, "application/octet-stream")
+        visit.post("/upload", body, headers=headers)
+        visit.get("/streamed")
+        visit.get("/download")
+        visit.get("/download", 206, headers={"Range": "bytes=10-99"})
+        visit.get("/cookie")
+        visit.get("/request")
+        visit.sees("taste")
+        self._notes(visit)
+        visit.get("/missing", 404)
+        visit.get("/fail", 500)
+        visit.post("/articles", {"not": "allowed"}, 405)
+
+    @staticmethod
+    def _notes(visit):
+        visit.get("/notes")
+        visit.post("/notes", {"token": visit.field("token"), "note": "<first> note"}, 303)
+        visit.follow()
+        visit.sees("Kept.", "&lt;first&gt; note")
+        visit.post("/notes", {"token": "forged", "note": "second"}, 403)
+        visit.get("/notes")
+        visit.misses("second")
+        visit.get("/forget", 302)
+        visit.follow()
+        visit.misses("first")
+
+
+class Laravel(App):
+    def click_path(self, visit):
+        visit.get("/")
+        visit.sees("Item 25 of 25")
+        visit.get("/hello/world")
+        visit.get("/api/items/12")
+        visit.post("/api/echo", {"a": "1", "empty": ""})
+        visit.sees('"fresh":true')
+        visit.request("PUT", "/api/echo", b'{"list":[1,2,3]}', headers={"Content-Type": "application/json"})
+        body, headers = multipart("file", "b.txt", b"some text\n" * 500, "text/plain")
+        visit.post("/api/upload", body, headers=headers)
+        self._guestbook(visit)
+        for expected in ("Count: 1", "Count: 2"):
+            visit.get("/count")
+            visit.sees(expected)
+        visit.get("/moved", 301)
+        visit.follow()
+        visit.get("/stream")
+        visit.get("/file")
+        visit.get("/denied", 403)
+        visit.get("/missing", 404)
+        visit.get("/fail", 500)
+
+    @staticmethod
+    def _guestbook(visit):
+        visit.get("/guestbook")
+        token = visit.field("_token")
+        visit.post("/guestbook", {"_token": token, "name": "A very long name indeed", "text": "x"}, 302)
+        visit.follow()
+        visit.sees("longer than 20", "shorter than 3", "A very long name indeed")
+        visit.post("/guestbook", {"_token": token, "name": "Ann", "text": "Hello <there>"}, 302)
+        visit.follow()
+        visit.sees("Thank you, Ann.", "Hello &lt;there&gt;")
+        visit.post("/guestbook", {"_token": "forged", "name": "Eve", "text": "Nothing"}, 419)
+
+
+class MediaWiki(App):
+    def click_path(self, visit):
+        visit.get("/index.php/Main_Page")
+        visit.sees("MediaWiki has been installed")
+        visit.get("/index.php/Special:Version")
+        visit.get("/index.php/No_such_page", 404)
+        visit.get("/load.php?lang=en&modules=site.styles%7Cskins.vector.styles.legacy&only=styles&skin=vector")
+        visit.get("/api.php?action=query&meta=siteinfo&format=json")
+        self._edit(visit, "Sandbox", "Written '''anonymously'''.")
+        visit.get("/index.php/Special:UserLogin")
+        self._login(visit, "wrong password", 200)
+        visit.sees("Incorrect username or password")
+        self._login(visit, "example wiki", 302)
+        visit.follow()
+        visit.sees("Log out")
+        self._edit(visit, "Sandbox", "Now by [[User:Admin]]: {{CURRENTYEAR}} years.")
+        self._edit(visit, "Main Page", "A ''new'' main page, linking to [[Sandbox]].")
+        visit.get("/index.php?title=Sandbox&action=history")
+        visit.get("/index.php/Special:RecentChanges")
+        visit.get("/index.php?title=Sandbox&action=raw")
+
+    @staticmethod
+    def _edit(visit, title, text):
+        address = f"/index.php?title={title.replace(' ', '_')}&action="
+        visit.get(address + "edit")
+        form = {name: visit.field(name) for name in
+                ("wpStarttime", "wpEdittime", "editRevId", "wpEditToken", "wpUnicodeCheck", "parentRevId", "wpUltimateParam")}
+        visit.post(address + "submit", form | {"wpTextbox1": text, "wpSave": "Save", "wpSummary": "a summary"}, 302)
+        visit.follow()
+
+    @staticmethod
+    def _login(visit, password, status):
+        form = {"wpName": "Admin", "wpPassword": password, "wpLoginToken": visit.field("wpLoginToken"),
+                "authAction": "login", "wploginattempt": "Log in", "title": "Special:UserLogin"}
+        visit.post("/index.php?title=Special:UserLogin&returnto=Main+Page", form, status)
+
+
+HTTP_DATE = Mask(r"\w{3}, \d\d[ -]\w{3}[ -]20\d\d \d\d:\d\d:\d\d GMT", "dates near the present in headers")
+
+APPLICATIONS = [
+    Hello("hello"),
+    PhpInfo("phpinfo", masks=[
+        Mask(r"<td class=\"v\">\d{10}(\.\d+)? ?</td>", "REQUEST_TIME and REQUEST_TIME_FLOAT"),
+    ]),
+    Symfony("symfony", warmup="/articles", masks=[
+        Mask(r"PHPSESSID=" + SESSION_COOKIE, "session id", "PHPSESSID=MASKED"),
+        Mask(r'(name="token" value=")[^"]*', "CSRF token", r"\1MASKED"),
+    ]),
+    Laravel("laravel", warmup="/guestbook", masks=[
+        Mask(r"laravel_session=[^;]*", "session id, encrypted", "laravel_session=MASKED"),
+        Mask(r"XSRF-TOKEN=[^;]*", "CSRF token as cookie, encrypted", "XSRF-TOKEN=MASKED"),
+        Mask(r'(name="_token" value=")[^"]*', "CSRF token as form field", r"\1MASKED"),
+    ]),
+    MediaWiki("mediawiki", warmup="/index.php/Main_Page", masks=[
+        Mask(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])", "request id"),
+        Mask(r"(?<!\d)20\d{12}(?!\d)", "MediaWiki's timestamps"),
+        Mask(r"\d\d:\d\d, \d+ \w+ 20\d\d|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ|(?<=>)\d\d:\d\d(?=<)",
+             "the same, to be read by people"),
+        Mask(r"time usage: [\d.]+|(?<=time\":)\"[\d.]+\"|(?<=wgBackendResponseTime\":)\d+", "how long it took"),
+        Mask(r"\d+\.\d+% +\d+\.\d+ +\d+ +[^\n]*", "profile of the templates"),
+        Mask(r'(?<="timingprofile":\[)[^\]]*', "the same as JSON"),
+        Mask(r"[0-9a-f]{40}(\+\\+|%2B%5C)", "CSRF token"),
+        Mask(r"(?<=_session=)\w+|(?<=UserID=)\d+", "session id"),
+        Mask(r"(?<=cpPosIndex=)[^;]+", "position of the last write: a time and a hash of the address"),
+    ]),
+]
+
+for application in APPLICATIONS:
+    application.masks.append(HTTP_DATE)

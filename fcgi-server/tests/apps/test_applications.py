@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real applications behind nginx: what lwc-fpm answers is what php-fpm answers, cold and from a snapshot."""
+
+import pytest
+from comparison import difference
+
+
+def assert_equal(expected, found):
+    if found != expected:
+        pytest.fail(difference(expected, found), pytrace=False)
+
+
+def test_the_masks_cover_all_that_varies(comparison):
+    """Two runs on php-fpm are equal. Otherwise a difference between the daemons would say nothing."""
+    assert_equal(comparison.reference, comparison.php_fpm_again())
+
+
+def test_cold(comparison):
+    assert_equal(comparison.reference, comparison.lwc_cold())
+    assert not [uri for uri, snapshot in comparison.served_from_snapshot() if snapshot]
+
+
+@pytest.mark.needs_snapshot_point
+def test_from_a_snapshot(comparison):
+    assert_equal(comparison.reference, comparison.lwc_from_snapshot())
+    served = comparison.served_from_snapshot()
+    assert served, "the probe saw no request"
+    assert not [uri for uri, snapshot in served if not snapshot], "these were not served from the snapshot"
