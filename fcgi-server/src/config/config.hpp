@@ -138,6 +138,7 @@ struct Options {
   std::optional<std::string> path;    ///< -y; not given: default_path()
   std::optional<std::string> prefix;  ///< -p
   std::optional<std::string> pid;     ///< -g
+  std::string program = "lwc-fpm";    ///< the name we were called by
   std::optional<bool> daemonize;      ///< -D, -F; not given: as the file says
   bool allow_root = false;            ///< -R
 
@@ -155,8 +156,9 @@ struct Options {
   std::function<Status(const GlobalConfig&)> open_error_log;
 };
 
-/// The file that is read when -y is not given.
-std::string default_path(const std::optional<std::string>& prefix);
+/// The file that is read when -y is not given: our own, or php-fpm's when the program is called by
+/// php-fpm's name.
+std::string default_path(const std::optional<std::string>& prefix, std::string_view program);
 
 /// Reads and checks everything. Creates the log files that php-fpm creates at this point
 /// (error_log, slowlog, access.log), changes nothing else. The error is the first line that went to

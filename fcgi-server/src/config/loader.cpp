@@ -325,7 +325,7 @@ bool load_all(const Options& options, Config& config, Reporter& report) {
     config.global.pid = options.pid;
   }
   const bool has_path = options.path && !options.path->empty();
-  config.path = has_path ? *options.path : default_path(options.prefix);
+  config.path = has_path ? *options.path : default_path(options.prefix, options.program);
   if (!Loader(options, config, report).load_file(config.path)) {
     report.say(Level::Error, "failed to load configuration file '", config.path, "'");
     return false;
@@ -341,13 +341,17 @@ bool load_all(const Options& options, Config& config, Reporter& report) {
 
 }  // namespace
 
-std::string default_path(const std::optional<std::string>& prefix) {
-  const std::string directory = prefix ? *prefix + "/etc" : "/etc/lwc-fpm";
-  const std::string own = directory + "/lwc-fpm.conf";
-  const std::string php_fpms = directory + "/php-fpm.conf";
+std::string default_path(const std::optional<std::string>& prefix, std::string_view program) {
+  const bool as_php_fpm = program.substr(0, 7) == "php-fpm";
+  if (!prefix) {
+    return as_php_fpm ? "/etc/php/8.2/fpm/php-fpm.conf" : "/etc/lwc-fpm/lwc-fpm.conf";
+  }
+  const std::string own = *prefix + "/etc/lwc-fpm.conf";
+  const std::string php_fpms = *prefix + "/etc/php-fpm.conf";
   // A prefix laid out for php-fpm is taken as it is.
-  return prefix && access(own.c_str(), F_OK) != 0 && access(php_fpms.c_str(), F_OK) == 0 ? php_fpms
-                                                                                         : own;
+  const bool laid_out_for_php_fpm =
+      access(own.c_str(), F_OK) != 0 && access(php_fpms.c_str(), F_OK) == 0;
+  return as_php_fpm || laid_out_for_php_fpm ? php_fpms : own;
 }
 
 Result<Config> load(const Options& options) {
