@@ -2,8 +2,12 @@
 """The applications in examples/, each with a click path and what in its answers is volatile."""
 
 import io
+import re
+import subprocess
 
 from comparison import App, Mask
+
+from harness.daemons import ROOT
 
 SESSION_COOKIE = r"[A-Za-z0-9%,-]{20,}"
 
@@ -128,7 +132,8 @@ class MediaWiki(App):
         self._edit(visit, "Sandbox", "Now by [[User:Admin]]: {{CURRENTYEAR}} years.")
         self._edit(visit, "Main Page", "A ''new'' main page, linking to [[Sandbox]].")
         visit.get("/index.php?title=Sandbox&action=history")
-        visit.get("/index.php/Special:RecentChanges")
+        visit.get("/index.php?title=Sandbox&diff=3&oldid=2")
+        visit.get("/index.php/Special:AllPages")
         visit.get("/index.php?title=Sandbox&action=raw")
 
     @staticmethod
@@ -147,7 +152,150 @@ class MediaWiki(App):
         visit.post("/index.php?title=Special:UserLogin&returnto=Main+Page", form, status)
 
 
+class DokuWiki(App):
+    def click_path(self, visit):
+        visit.get("/")
+        visit.get("/doku.php?id=wiki:nothing")
+        visit.sees("This topic does not exist yet")
+        visit.get("/doku.php?id=start&do=edit")
+        self._save(visit, "start", "====== Start ======\n\nSome **bold** text and a [[other|link]].")
+        visit.sees("<strong>bold</strong>")
+        visit.get("/doku.php?id=start&do=login")
+        self._login(visit, "wrong", 200)
+        visit.sees("Sorry, username or password was wrong.")
+        self._login(visit, "example wiki", 302)
+        visit.follow()
+        visit.sees("Admin")
+        visit.get("/doku.php?id=other&do=edit")
+        self._save(visit, "other", "Another page.\n\n  * one\n  * two\n")
+        visit.get("/doku.php?id=other&do=revisions")
+        visit.get("/doku.php?id=start&do=backlink")
+        visit.get("/doku.php?id=start&do=index")
+        visit.get("/doku.php?id=start&do=admin")
+        visit.get("/feed.php")
+        visit.get("/lib/exe/css.php?t=dokuwiki")
+        visit.get("/lib/exe/fetch.php?media=no:such.png", 404)
+
+    @staticmethod
+    def _save(visit, page, text):
+        form = {name: visit.field(name) for name in ("sectok", "rev", "date", "prefix", "suffix", "changecheck", "target")}
+        visit.post(f"/doku.php?id={page}", form | {"id": page, "do[save]": "1", "wikitext": text, "summary": "new"}, 302)
+        visit.follow()
+
+    @staticmethod
+    def _login(visit, password, status):
+        form = {"sectok": visit.field("sectok"), "id": "start", "do": "login", "u": "admin", "p": password}
+        visit.post("/doku.php?id=start", form, status)
+
+
+class PhpMyAdmin(App):
+    def click_path(self, visit):
+        visit.get("/")
+        visit.sees("Welcome to", "pma_username")
+        visit.get("/js/messages.php?l=en")
+        visit.get("/themes/pmahomme/jquery/jquery-ui.css")
+        visit.get("/")
+        form = {name: visit.field(name) for name in ("token", "set_session", "server", "route")}
+        visit.post("/index.php?route=/", form | {"pma_username": "root", "pma_password": "wrong"})
+        visit.sees("Cannot log in")
+        visit.get("/index.php?route=/&lang=de")
+        visit.sees("Willkommen bei")
+
+
+class WordPress(App):
+    """An installed site. Its database runs only while a side runs."""
+
+    def _command(self, name, *arguments):
+        subprocess.run([str(ROOT / "examples/wordpress" / name), *map(str, arguments)], check=True, timeout=120,
+                       stdin=subprocess.DEVNULL)
+
+    def setup(self, directory):
+        super().setup(directory)
+        self.begin(None, directory)
+        try:
+            self._command("install", directory)
+        finally:
+            self.end()
+
+    def begin(self, space, directory):
+        self.directory = directory
+        self._command("database", "start", directory)
+
+    def end(self):
+        self._command("database", "stop", self.directory)
+
+    def click_path(self, visit):
+        visit.get("/")
+        visit.sees("Hello world!")
+        visit.get("/?p=1")
+        visit.get("/?feed=rss2")
+        visit.get("/?s=nothing")
+        visit.get("/?p=999", 404)
+        visit.get("/index.php?rest_route=/wp/v2/posts")
+        visit.post("/wp-comments-post.php", {"comment_post_ID": "1", "author": "Ann O'Nymous", "email": "ann@example.org",
+                                             "comment": "It's a \"quoted\" <b>comment</b>.", "submit": "Post Comment"}, 302)
+        visit.follow()
+        visit.sees("Your comment is awaiting moderation")
+        visit.get("/wp-admin/", 302)
+        visit.follow()
+        self._login(visit, "wrong", 200)
+        visit.sees("is incorrect")
+        self._login(visit, "example site", 302)
+        self._administer(visit)
+
+    @staticmethod
+    def _login(visit, password, status):
+        visit.post("/wp-login.php", {"log": "admin", "pwd": password, "wp-submit": "Log In", "testcookie": "1",
+                                     "redirect_to": "http://localhost/wp-admin/"}, status)
+
+    @staticmethod
+    def _administer(visit):
+        visit.follow()
+        visit.sees("Dashboard", "Howdy")
+        visit.get("/wp-admin/edit-comments.php")
+        visit.sees("Ann O'Nymous")
+        visit.get("/wp-admin/post-new.php")
+        nonce = re.search(r'createNonceMiddleware\( "(\w+)"', visit.page.text)[1]
+        visit.post("/index.php?rest_route=/wp/v2/posts", '{"title": "It\'s new", "content": "<p>Text</p>", "status": "publish"}',
+                   201, headers={"X-WP-Nonce": nonce, "Content-Type": "application/json"})
+        visit.get("/")
+        visit.sees("It&#8217;s new", "Howdy")
+        visit.get("/wp-admin/options-general.php")
+        form = {name: visit.field(name) for name in ("option_page", "_wpnonce", "siteurl", "home", "new_admin_email")}
+        visit.post("/wp-admin/options.php", form | {"action": "update", "blogname": "Renamed Site", "blogdescription": "new"}, 302)
+        visit.follow()
+        visit.get("/wp-login.php?action=logout", 403)
+        visit.client.cookies.clear()
+        visit.get("/")
+        visit.sees("Renamed Site", "It&#8217;s new")
+        visit.misses("Howdy")
+
+
+class WordPressInstallation(WordPress):
+    """The installation in the browser, beginning with an empty database."""
+
+    def setup(self, directory):
+        App.setup(self, directory)
+
+    def click_path(self, visit):
+        visit.get("/", 302)
+        visit.follow()
+        visit.post("/wp-admin/install.php?step=1", {"language": ""})
+        form = {"weblog_title": "A 'new' site", "user_name": "owner", "admin_password": "a good long passphrase",
+                "admin_password2": "a good long passphrase", "admin_email": "owner@example.org", "language": ""}
+        visit.post("/wp-admin/install.php?step=2", form)
+        visit.sees("WordPress has been installed")
+        visit.get("/")
+        visit.sees("Hello world!")
+        visit.get("/wp-admin/install.php")
+        visit.sees("Already Installed")
+
+
 HTTP_DATE = Mask(r"\w{3}, \d\d[ -]\w{3}[ -]20\d\d \d\d:\d\d:\d\d GMT", "dates near the present in headers")
+
+# Mail goes nowhere.
+WORDPRESS_INI = {"sendmail_path": "/bin/true"}
+WORDPRESS_MASKS = []
 
 APPLICATIONS = [
     Hello("hello"),
@@ -175,6 +323,11 @@ APPLICATIONS = [
         Mask(r"(?<=_session=)\w+|(?<=UserID=)\d+", "session id"),
         Mask(r"(?<=cpPosIndex=)[^;]+", "position of the last write: a time and a hash of the address"),
     ]),
+    DokuWiki("dokuwiki", more=True, masks=[]),
+    PhpMyAdmin("phpmyadmin", more=True, masks=[]),
+    WordPress("wordpress", more=True, warmup="/", snapshot_scripts={"public/wp-login.php": "/wp-login.php"},
+              ini=WORDPRESS_INI, masks=WORDPRESS_MASKS),
+    WordPressInstallation("wordpress", label="wordpress-installation", more=True, ini=WORDPRESS_INI, masks=WORDPRESS_MASKS),
 ]
 
 for application in APPLICATIONS:

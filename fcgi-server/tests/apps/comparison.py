@@ -50,6 +50,7 @@ class App:
     name: str
     script: str = "public/index.php"
     more: bool = False
+    label: str | None = None
     warmup: str | None = None
     masks: list = field(default_factory=list)
     ini: dict = field(default_factory=dict)
@@ -181,18 +182,23 @@ class Comparison:
         self._restore()
         ini = {"session.save_path": self.space.path / "sessions", "opcache.enable": 1,
                "auto_prepend_file": self.space.path / "probe.php"} | self.app.ini
-        self.app.begin(self.space, self.instance)
-        fpm = daemon(self.space, self._pool(lwc or {}), ini=ini, name="fpm").start()
+        try:
+            self.app.begin(self.space, self.instance)
+            return self._click_through(daemon, lwc or {}, ini)
+        finally:
+            self.app.end()
+
+    def _click_through(self, daemon, lwc, ini):
+        fpm = daemon(self.space, self._pool(lwc), ini=ini, name="fpm").start()
         nginx = Nginx(self.space, Site(snippet=str(self.instance / "nginx.conf"), fastcgi=fpm.socket)).start()
         visit = Visit(HttpClient(nginx.socket))
         try:
             self.app.click_path(visit)
         except AssertionError as error:
-            raise AssertionError(f"on {daemon.name} {lwc or ''}: {error}\n--- log ---\n{fpm.logs()[-3000:]}") from None
+            raise AssertionError(f"on {daemon.name} {lwc}: {error}\n--- log ---\n{fpm.logs()[-3000:]}") from None
         finally:
             nginx.stop()
             fpm.graceful_stop()
-            self.app.end()
         return normal_form(self.app, visit.transcript)
 
     @functools.cached_property
