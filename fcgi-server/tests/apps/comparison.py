@@ -102,7 +102,7 @@ class Visit:
         """Goes where the last answer redirects to."""
         target = self.page.header("Location")
         assert target, f"{self.transcript[-1][0]}: a redirect was expected, not {self.page.status}"
-        return self.get(re.sub(r"^https?://[^/]+", "", target) or "/", expect)
+        return self.get(re.sub(r"^https?://[^/]+|#.*$", "", target) or "/", expect)
 
     def _expect(self, answer, status):
         assert answer.status == status, f"{self.transcript[-1][0]}: {answer.status} instead of {status}\n{answer.text[:3000]}"
