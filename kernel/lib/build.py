@@ -16,6 +16,7 @@ FLAVOURS = {
     "lwc": ("lwc",),
     "lwc-debug": ("lwc", "debug"),
     "stock": ("lwc", "stock"),
+    "deb-reduced": ("lwc", "deb-reduced"),
 }
 BUILD_PACKAGES = ("gcc", "libc6-dev", "make", "flex", "bison", "bc", "libelf-dev", "kmod", "cpio", "rsync", "qemu-system-x86")
 KEPT_IMAGES = 4
@@ -68,9 +69,8 @@ def make(space, objects, *targets, **options):
     run(["make", "-s", "-C", space.tree, f"O={objects}", f"-j{JOBS}", *targets], env=environment, **options)
 
 
-def configure(space, flavour):
+def configure(space, flavour, objects):
     """Makes .config afresh when the fragments or any Kconfig file of ours changed."""
-    objects = space.objects(flavour)
     objects.mkdir(parents=True, exist_ok=True)
     stamp = hashlib.sha256(b"".join(path.read_bytes() for path in fragments(flavour)))
     for path in sorted(space.tree / name for name in space.changed("Kconfig")):
@@ -98,7 +98,7 @@ def build(flavour):
         objects = space.objects(flavour)
         started = time.monotonic()
         note(f"building {flavour} in {objects}")
-        configure(space, flavour)
+        configure(space, flavour, objects)
         make(space, objects, "vmlinux")
         _publish(objects, directory)
         note(f"built {flavour} in {time.monotonic() - started:.0f} s")

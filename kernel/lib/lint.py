@@ -67,7 +67,7 @@ def lint():
     if not FILES.exists():
         raise ToolError("there is no kernel/files")
     with source.workspace() as space:
-        build.configure(space, "lwc")
+        build.configure(space, "lwc", space.objects("lwc"))
         build.make(space, space.objects("lwc"), "prepare")
         passed = all([_checkpatch(space.tree), _kernel_doc(space.tree), _uapi(space.tree), _sparse(space)])
     note("lint: " + ("clean" if passed else "there are findings"))

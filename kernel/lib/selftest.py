@@ -81,8 +81,8 @@ def compile_programs():
     if not (KERNEL / "files" / SELFTESTS).exists():
         raise ToolError(f"there is no kernel/files/{SELFTESTS}")
     with source.workspace() as space:
-        build.configure(space, "lwc")
         objects = space.objects("lwc")
+        build.configure(space, "lwc", objects)
         build.make(space, objects, "headers", stdout=subprocess.DEVNULL)
         target.mkdir(parents=True, exist_ok=True)
         command = ["make", "-s", "-C", space.tree / SELFTESTS, f"-j{JOBS}", f"OUTPUT={target}", f"KHDR_INCLUDES=-isystem {objects}/usr/include", "USERLDFLAGS=-static"]
@@ -139,11 +139,11 @@ def _run_all(kernel, programs):
         left = left[len(began):]
 
 
-def _print(kernel, program, verbose, color):
+def _print(kernel, program, verbose):
     failed = False
     for outcome, text in program.results():
         failed |= outcome == "failed"
-        print(f"{color(outcome)} {kernel} {program.name}: {text}")
+        print(f"{_color(outcome)} {kernel} {program.name}: {text}")
     if failed or verbose:
         for line in program.lines:
             print("    " + line)
@@ -169,7 +169,7 @@ def test(kernels, patterns, verbose):
     for kernel in kernels:
         note(f"{len(programs)} selftests on {kernel}")
         for program in _run_all(kernel, programs):
-            _print(kernel, program, verbose, _color)
+            _print(kernel, program, verbose)
             for outcome, _ in program.results():
                 counts[outcome] += 1
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")

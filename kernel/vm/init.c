@@ -301,8 +301,9 @@ static void set_limits(void)
 }
 
 struct stream {
-	int in, out;		/* forwarded from, to; -1 when done */
-	bool eof_closes;	/* close out when in ends: the standard input of the command */
+	int in, out;			/* forwarded from, to; -1 when done */
+	unsigned long long done;	/* bytes forwarded */
+	unsigned long long end;		/* where the host says that it ends: QEMU drops what is unread when the host closes a port */
 };
 
 static void write_all(int fd, const char *data, ssize_t length)
@@ -327,17 +328,23 @@ static bool forward(struct stream *stream)
 
 	if (got > 0) {
 		write_all(stream->out, buffer, got);
+		stream->done += got;
 		return true;
 	}
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	close(stream->in);
 	stream->in = -1;
-	if (stream->eof_closes) {
-		close(stream->out);
-		stream->out = -1;
-	}
 	return false;
+}
+
+/* A terminal has no end of its own: closing it would hang up its program. */
+static void close_at_end(struct stream *stream)
+{
+	if (stream->out < 0 || stream->done < stream->end || spec.tty)
+		return;
+	close(stream->out);
+	stream->out = -1;
 }
 
 static void __attribute__((noreturn)) become_command(int in, int out, int error)
@@ -381,7 +388,6 @@ static pid_t start_command(struct stream *streams, int *terminal)
 		streams[1].in = dup(*terminal);
 		fcntl(streams[1].in, F_SETFD, FD_CLOEXEC);
 		streams[2].in = -1;
-		streams[0].eof_closes = false;
 	} else {
 		if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(error, O_CLOEXEC) < 0)
 			fail("pipe");
@@ -418,18 +424,27 @@ static bool reap(pid_t command, int *status)
 	return ended;
 }
 
-/* The host tells of a new window size. */
-static void read_control(int terminal)
+/* The host tells of a new window size, and of the end of the input. */
+static void read_control(int terminal, struct stream *input)
 {
-	char line[128];
-	ssize_t got = read(control, line, sizeof(line) - 1);
+	static char buffer[256];
+	static size_t fill;
+	ssize_t got = read(control, buffer + fill, sizeof(buffer) - 1 - fill);
 	struct winsize size = { 0 };
+	char *line = buffer, *newline;
 
 	if (got <= 0)
 		return;
-	line[got] = '\0';
-	if (terminal >= 0 && sscanf(line, "winsize %hu %hu", &size.ws_row, &size.ws_col) == 2)
-		ioctl(terminal, TIOCSWINSZ, &size);
+	fill += got;
+	buffer[fill] = '\0';
+	while ((newline = strchr(line, '\n'))) {
+		if (terminal >= 0 && sscanf(line, "winsize %hu %hu", &size.ws_row, &size.ws_col) == 2)
+			ioctl(terminal, TIOCSWINSZ, &size);
+		sscanf(line, "eof %llu", &input->end);
+		line = newline + 1;
+	}
+	fill -= line - buffer;
+	memmove(buffer, line, fill);
 }
 
 static void drain(struct stream *stream)
@@ -444,7 +459,7 @@ static void drain(struct stream *stream)
 static int run_command(void)
 {
 	struct stream streams[3] = {
-		{ .in = open_port("lwc.stdin", O_RDONLY), .eof_closes = true },
+		{ .in = open_port("lwc.stdin", O_RDONLY), .end = -1ULL },
 		{ .out = open_port("lwc.stdout", O_WRONLY) },
 		{ .out = open_port("lwc.stderr", O_WRONLY) },
 	};
@@ -474,7 +489,8 @@ static int run_command(void)
 				forward(&streams[i]);
 		}
 		if (polls[1].revents & POLLIN)
-			read_control(terminal);
+			read_control(terminal, &streams[0]);
+		close_at_end(&streams[0]);
 		if (polls[0].revents) {
 			struct signalfd_siginfo info;
 

@@ -41,6 +41,7 @@ class Session:
         self._selector = selectors.DefaultSelector()
         self._ports = {}
         self._pending = b""
+        self._sent = 0
         self._control_buffer = b""
         self._listeners = {name: self._listen(name) for name in PORTS}
         self._error = open(scratch / "qemu.err", "w+b")  # pylint: disable=consider-using-with
@@ -94,9 +95,19 @@ class Session:
             self._selector.register(0, selectors.EVENT_READ, "input")
         except PermissionError:
             if os.isatty(0) and not self._tty:
-                self._ports["stdin"].close()
+                self._end_input()
             else:
                 self._feed_file()
+
+    def _end_input(self):
+        """Says after how many bytes the input ends. Closing the port instead would lose what QEMU has not read yet."""
+        self._tell(f"eof {self._sent}")
+
+    def _tell(self, line):
+        try:
+            self._ports["control"].sendall(line.encode() + b"\n")
+        except OSError:
+            pass  # the guest is gone, which the loop finds out
 
     def _feed_file(self):
         """Regular files and /dev/null cannot be polled, and need not be."""
@@ -155,7 +166,7 @@ class Session:
             raise KeyboardInterrupt
         self._selector.unregister(descriptor)
         if not data:
-            self._ports["stdin"].close()
+            self._end_input()
             return
         self._pending = data
         self._selector.register(self._ports["stdin"], selectors.EVENT_WRITE, "feed")
@@ -165,10 +176,12 @@ class Session:
             self._pending = os.read(0, 65536)
             if not self._pending:
                 self._selector.unregister(port)
-                port.close()
+                self._end_input()
                 return
         try:
-            self._pending = self._pending[port.send(self._pending):]
+            sent = port.send(self._pending)
+            self._sent += sent
+            self._pending = self._pending[sent:]
         except (BrokenPipeError, ConnectionResetError):
             self._selector.unregister(port)
             return
@@ -179,10 +192,7 @@ class Session:
 
     def _send_window_size(self):
         rows, columns = window_size()
-        try:
-            self._ports["control"].sendall(f"winsize {rows} {columns}\n".encode())
-        except OSError:
-            pass
+        self._tell(f"winsize {rows} {columns}")
 
     def _qemu_error(self):
         self._error.seek(0)
