@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests that end badly: their client gets an answer or a close, the log tells, all others are served, and nothing
+is left behind after many rounds (LWC_FAULT_ROUNDS; the suite faults-long does ten thousand of each)."""
+
+import dataclasses
+import os
+import re
+
+import pytest
+
+from harness import LwcFpm, Workspace
+from harness.fastcgi import ConnectionClosed
+
+from .footprint import Footprint, assert_unchanged, private
+from .served import PATIENCE, Served
+
+ROUNDS = int(os.environ.get("LWC_FAULT_ROUNDS", "200"))
+# Engines whose child is not the process that holds the connection: something is left to answer in its place.
+ANSWERS_FOR_DEAD = os.environ.get("LWC_ENGINE", "auto") in ("fork", "kernel")
+C = "FFI::cdef('void *memset(void *, int, unsigned long); void exit(int); void _exit(int); void abort(void);" \
+    " int close(int); int pthread_create(unsigned long *, void *, void *, void *); int fork(void); int pause(void);" \
+    " void *signal(int, long); int sigfillset(void *); int sigprocmask(int, void *, void *);')"
+NULL = "FFI::cast('void *', FFI::new('unsigned long'))"
+
+
+@dataclasses.dataclass
+class Fault:
+    """A way to end. `status`: of the answer; None for "no answer, or an error page"."""
+
+    code: str
+    status: int | None = None
+    log: str = ""  # what the log must say, besides pid and script
+    in_c: bool = False  # the process dies of it: there is a log line, with a backtrace where `frame` is given
+    frame: str = ""
+    seconds: bool = False  # takes seconds a round
+
+
+FAULTS = {
+    "signal SIGSEGV": Fault("posix_kill(getmypid(), SIGSEGV); sleep(10);", in_c=True, log="SIGSEGV"),
+    "null pointer in C code": Fault(f"{C}->memset({NULL}, 1, 8);", in_c=True, log="SIGSEGV", frame="memset"),
+    "abort": Fault(f"{C}->abort();", in_c=True, log="SIGABRT", frame="abort"),
+    "SIGKILL": Fault("posix_kill(getmypid(), SIGKILL); sleep(10);", in_c=True, log="SIGKILL"),
+    "stack overflow": Fault("function f() { array_map('f', [1]); } f();", in_c=True, log="SIGSEGV"),
+    "exit in C code": Fault(f"{C}->exit(3);", in_c=True, log="3"),
+    "_exit in C code": Fault(f"{C}->_exit(4);", in_c=True, log="4"),
+    "memory limit": Fault("$a = []; while (true) $a[] = str_repeat('x', 1 << 20);", 500),
+    "max_execution_time": Fault("set_time_limit(1); while (true);", 500, seconds=True),
+    "endless recursion": Fault("function f($n) { return 1 + f($n + 1); } f(0);", 500),
+    "fatal error in a destructor": Fault("class D { function __destruct() { nowhere(); } } $d = new D;", 500),
+    "exception in a destructor": Fault("class D { function __destruct() { throw new Exception; } } $d = new D;", 500),
+    "exit in a destructor": Fault("class D { function __destruct() { exit('out'); } } $d = new D;", 200),
+    "exit in a shutdown function": Fault("register_shutdown_function(fn () => exit('out'));", 200),
+    "exit in an output handler": Fault("ob_start(function ($t) { exit('out'); }); echo 'x';", 200),
+    "exit in a header callback": Fault("header_register_callback(function () { exit('out'); }); echo 'x';", 200),
+    "exit in an error handler": Fault("set_error_handler(fn () => exit('out')); echo $undefined;", 200),
+    "exit in an exception handler": Fault("set_exception_handler(fn () => exit('out')); throw new Exception;", 200),
+    "exit in an autoloader": Fault("spl_autoload_register(fn ($c) => exit('out')); new Nowhere;", 200),
+    "exit in a session handler": Fault(
+        "session_set_save_handler(new class extends SessionHandler { function write($i, $d): bool { exit('out'); } });"
+        "session_start(); $_SESSION['x'] = 1;", 200),
+    "exit in a generator": Fault("function g() { try { yield 1; } finally { exit('out'); } } foreach (g() as $x) break;",
+                                 200),
+    "exit in a fiber": Fault("(new Fiber(fn () => exit('out')))->start();", 200),
+    "exit in a C callback": Fault("usort($GLOBALS['a'], fn () => exit('out')); $a = [3, 1]; usort($a, fn () => "
+                                  "exit('out'));", 200),
+    "exception in an output handler": Fault("ob_start(function ($t) { throw new Exception('x'); }); echo 'x';", None),
+    "fatal error in a shutdown function": Fault("register_shutdown_function('array_map', 'nowhere'); nowhere();", 500),
+    "parse error": Fault("eval('x x x');", 500),
+    "all descriptors closed": Fault(f"$c = {C}; for ($i = 0; $i < 200; $i++) $c->close($i);"),
+    "thread left behind": Fault(f"$c = {C}; $t = FFI::new('unsigned long'); $c->pthread_create(FFI::addr($t), null,"
+                                " FFI::cdef('void *dlsym(void *, const char *);')->dlsym(null, 'pause'), null);", 200),
+    "child left behind": Fault(f"$c = {C}; if ($c->fork() === 0) while (true) $c->pause();", 200),
+    "temp file left open": Fault("$GLOBALS['t'] = tmpfile(); fwrite($GLOBALS['t'], str_repeat('x', 100000));"
+                                 " posix_kill(getmypid(), SIGSEGV); sleep(10);", in_c=True),
+}
+TIMEOUTS = {
+    "endless loop": "while (true);",
+    "sleep": "sleep(1000);",
+    "stopped by itself": "posix_kill(getmypid(), SIGSTOP);",
+    "endless loop with all signals blocked": f"$c = {C}; $s = FFI::new('char[128]'); $c->sigfillset(FFI::addr($s));"
+                                             " $c->sigprocmask(0, FFI::addr($s), null); while (true);",
+    "endless loop in a destructor": "class D { function __destruct() { while (true); } } $d = new D;",
+    "endless shutdown function": "register_shutdown_function(function () { while (true); });",
+}
+
+
+@pytest.fixture
+def served():
+    with Workspace() as space:
+        yield Served(space, private(LwcFpm)).prepare(
+            ini={"ffi.enable": "1", "memory_limit": "16M", "pcre.jit": "0", "max_execution_time": "20"})
+
+
+def answer_to(served, script, **more):
+    """The answer, or None where the connection was closed instead."""
+    try:
+        return served.get(script, **more)
+    except ConnectionClosed:
+        return None
+
+
+def check_answer(answer, fault):
+    if fault.status is not None:
+        assert answer is not None and answer.status == fault.status
+    elif fault.in_c:
+        assert answer.status == 500 if answer or ANSWERS_FOR_DEAD else True
+    if fault.status == 200 and "out" in fault.code:
+        assert "out" in answer.text
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(served, name):
+    fault = FAULTS[name]
+    served.start(children=2)
+    good = served.script("echo 'good';")
+    bad = served.script("file_put_contents(ini_get('sys_temp_dir') . '/pid', getmypid());" + fault.code)
+    for _ in range(5):
+        check_answer(answer_to(served, bad), fault)
+        assert served.get(good).text == "good"
+    if fault.in_c:
+        log = served.wait_for_log(bad)
+        pid = served.file("pid").read_text()
+        line = [line for line in log.splitlines() if pid in line and bad in line]
+        assert line and fault.log in line[0], log
+        assert not fault.frame or re.search(rf"#\d+ .*{fault.frame}", log), log
+    # A temp file of a process that was killed stays, as with any program; see test_nothing_left_behind.
+    before = Footprint.of(served)
+    for _ in range(min(ROUNDS, 2) if fault.seconds else ROUNDS):
+        check_answer(answer_to(served, bad), fault)
+    for _ in range(4):
+        assert served.get(good).text == "good"
+    assert_unchanged(served, before)
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_endless_request(served, name):
+    served.prepare(children=2, ini={"ffi.enable": "1", "max_execution_time": "0"},
+                   settings={"request_terminate_timeout": "1s"}).start()
+    good, bad = served.script("echo 'good';"), served.script(TIMEOUTS[name])
+    assert served.get(good).text == "good"
+    before = Footprint.of(served)
+    for _ in range(3):
+        with served.connect(timeout=PATIENCE) as connection:
+            connection.send_request(served.params(bad))
+            assert served.get(good).text == "good"  # meanwhile
+            try:
+                answer = connection.read_response()
+                # What had been answered before the time was over is not taken back.
+                assert answer.status == 504 or "shutdown" in name or "destructor" in name
+            except ConnectionClosed:
+                assert not ANSWERS_FOR_DEAD
+    log = served.wait_for_log("execution timed out")
+    assert bad in log
+    assert served.get(good).text == "good"
+    assert_unchanged(served, before)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 on any process of the daemon, a full disk under the logs, and what the master's end means."""
+
+import collections
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import LwcFpm, Workspace
+from harness.fastcgi import ConnectionClosed, ProtocolError
+from harness.processes import descendants_of, process_tree, wait_until
+
+from .served import PATIENCE, Served
+
+SNAPSHOT_SCRIPT = """
+    $resumed = function_exists('lwc_snapshot') && lwc_snapshot();
+    echo $resumed ? 'resumed' : 'cold';
+    """
+
+
+def alive(pid):
+    stat = process_tree().get(pid)
+    return stat is not None and stat[1] != "Z"
+
+
+def shape(served):
+    """How many processes of which title there are; it is the same again once a killed one was replaced."""
+    titles = collections.Counter()
+    for pid in descendants_of(served.daemon.pid):
+        with contextlib.suppress(OSError):
+            titles[Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]] += 1
+    return titles
+
+
+def ask(served, script):
+    """An answer's text, or "closed" for a client whose worker died under it."""
+    try:
+        return served.get(script).text
+    except (ConnectionClosed, ProtocolError, ConnectionError):
+        return "closed"
+
+
+def running(served):
+    """A daemon with a snapshot in use in both workers, so that every kind of process exists."""
+    site = served.script(SNAPSHOT_SCRIPT, "front.php")
+    served.start(children=2, lwc={"warmup": [site]})
+    plain = served.script("echo 'plain';")
+    for _ in range(20):
+        assert served.get(site).text == "resumed"
+        assert served.get(plain).text == "plain"
+    return site, plain
+
+
+def test_any_process_but_the_master(lwc):
+    """Each in turn: the service goes on at once, and soon everything is there again, the snapshot too."""
+    site, plain = running(lwc)
+    before = shape(lwc)
+    victims = descendants_of(lwc.daemon.pid)
+    assert len(victims) >= 3
+    for pid in victims:
+        if not alive(pid):
+            continue  # went with another one
+        os.kill(pid, signal.SIGKILL)
+        answers = [ask(lwc, script) for _ in range(10) for script in (plain, site)]
+        # Nobody was being served when the process died, so nobody may notice; but a connection that it had accepted
+        # and not yet looked at can go down with it.
+        assert answers.count("closed") <= 1, (pid, answers)
+        assert set(answers) <= {"plain", "resumed", "cold", "closed"}
+        assert wait_until(lambda: lwc.get(site).text == "resumed", PATIENCE), lwc.daemon.logs()
+        assert wait_until(lambda: shape(lwc) == before, PATIENCE, 0.1), (before, shape(lwc), lwc.daemon.logs())
+    assert lwc.daemon.running()
+
+
+def test_worker_killed_under_a_request(lwc):
+    """Only its own client is concerned, and gets an error page or a close."""
+    lwc.start(children=2)
+    script = lwc.script("""
+        file_put_contents(ini_get('sys_temp_dir') . '/working', getmypid());
+        while (true) usleep(1000);
+        """)
+    plain = lwc.script("echo 'plain';")
+    for _ in range(3):
+        lwc.file("working").unlink(missing_ok=True)
+        with lwc.connect() as connection:
+            connection.send_request(lwc.params(script))
+            pid = int(lwc.wait_for_file("working"))
+            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ConnectionClosed):
+                assert connection.read_response().status == 500
+        assert [lwc.get(plain).text for _ in range(10)] == ["plain"] * 10
+    assert str(pid) in lwc.wait_for_log("SIGKILL")
+
+
+def test_all_workers_at_once(lwc):
+    site, plain = running(lwc)
+    before = shape(lwc)
+    for pid in descendants_of(lwc.daemon.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: ask(lwc, plain) == "plain", PATIENCE)
+    assert wait_until(lambda: ask(lwc, site) == "resumed", PATIENCE)
+    assert wait_until(lambda: shape(lwc) == before, PATIENCE, 0.1), (before, shape(lwc), lwc.daemon.logs())
+
+
+def test_master(lwc):
+    """Nothing outlives it, and it can be started again on the same socket."""
+    site, plain = running(lwc)
+    family = descendants_of(lwc.daemon.pid)
+    lwc.daemon.process.kill()
+    assert lwc.daemon.wait() == -signal.SIGKILL
+    assert wait_until(lambda: not any(map(alive, family)), PATIENCE), [pid for pid in family if alive(pid)]
+    lwc.space.disown(lwc.daemon)
+    lwc.daemon.log_path.unlink()
+    lwc.daemon.output_path.unlink()
+    lwc.daemon.start()
+    assert lwc.get(plain).text == "plain"
+
+
+def test_many_times(lwc):
+    """Workers killed again and again under load: every answer is whole and right, the daemon stays the same size."""
+    rounds = int(os.environ.get("LWC_FAULT_ROUNDS", "200")) // 4
+    site, plain = running(lwc)
+    before = shape(lwc)
+    descriptors = len(os.listdir(f"/proc/{lwc.daemon.pid}/fd"))
+    for number in range(rounds):
+        victims = descendants_of(lwc.daemon.pid)
+        with contextlib.suppress(ProcessLookupError, IndexError):
+            os.kill(victims[number % len(victims)], signal.SIGKILL)
+        assert {ask(lwc, plain) for _ in range(2)} <= {"plain", "closed"}
+    assert wait_until(lambda: lwc.get(site).text == "resumed", PATIENCE), lwc.daemon.logs()
+    assert wait_until(lambda: shape(lwc) == before, PATIENCE, 0.1), (before, shape(lwc), lwc.daemon.logs())
+    assert wait_until(lambda: len(os.listdir(f"/proc/{lwc.daemon.pid}/fd")) == descriptors, PATIENCE)
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0777", "tmpfs", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def test_full_disk_under_the_logs():
+    with Workspace() as space, small_disk(space.path / "logs", "64k"):
+        served = Served(space, LwcFpm)
+        served.prepare(settings={"access.log": str(space.path / "logs/access.log"), "catch_workers_output": "yes"})
+        served.daemon.log_path = space.path / "logs/error.log"
+        served.daemon.write_config()
+        served.start()
+        script = served.script("posix_kill(getmypid(), SIGSEGV); sleep(10);")
+        plain = served.script("echo 'plain';")
+        assert served.get(plain).text == "plain"
+        (space.path / "logs/filler").write_bytes(b"")
+        with contextlib.suppress(OSError), open(space.path / "logs/filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        for _ in range(50):
+            ask(served, script)
+            assert served.get(plain).text == "plain"
+        size = served.daemon.log_path.stat().st_size
+        (space.path / "logs/filler").unlink()
+        ask(served, script)  # there is room again: the log goes on
+        assert wait_until(lambda: served.daemon.log_path.stat().st_size > size, PATIENCE)
+        assert served.daemon.graceful_stop() == 0

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graceful stop and reload lose no request. On php-fpm and lwc-fpm."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from harness.fastcgi import ConnectionClosed, ProtocolError
+from harness.processes import wait_until
+
+from .served import PATIENCE
+
+
+def start(served, **more):
+    """php-fpm waits for running requests only where it is told to; here that is the default."""
+    return served.start(children=2, global_settings=None if served.is_ours else {"process_control_timeout": "20s"},
+                        **more)
+
+
+
+class Load:
+    """Clients that ask in a loop; what was not answered properly is kept. A refused connection is not a lost
+    request: its client knows that nothing was begun."""
+
+    def __init__(self, served, script, expected, clients=4):
+        self.served, self.script, self.expected = served, script, expected
+        self.answers, self.refused, self.lost = 0, 0, []
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def _run(self):
+        while not self._end.is_set():
+            try:
+                connection = self.served.connect(timeout=PATIENCE)
+            except OSError:
+                self.refused += 1
+                if self._end.wait(0.01):
+                    return
+                continue
+            with connection:
+                try:
+                    connection.send_request(self.served.params(self.script))
+                    answer = connection.read_response()
+                    if answer.status != 200 or answer.text not in self.expected:
+                        self.lost.append(answer)
+                    self.answers += 1
+                except (OSError, ConnectionClosed, ProtocolError) as error:
+                    self.lost.append(repr(error))
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        assert wait_until(lambda: self.answers > 20, PATIENCE)
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def goes_on(self, more=50):
+        """Waits for more answers."""
+        target = self.answers + more
+        assert wait_until(lambda: self.answers > target, PATIENCE), self.served.daemon.logs()
+
+
+def reload_and_wait(served):
+    """Sends SIGUSR2 and waits until the new generation says that it is ready."""
+    before = served.daemon.log().count("ready to handle connections")
+    served.daemon.reload()
+    assert wait_until(lambda: served.daemon.log().count("ready to handle connections") > before, PATIENCE), \
+        served.daemon.logs()
+
+
+def test_reload_under_load(fresh):
+    start(fresh)
+    script = fresh.script("usleep(random_int(0, 3000)); echo 'answer';")
+    pid = fresh.daemon.pid
+    with Load(fresh, script, {"answer"}) as load:
+        for _ in range(5):
+            reload_and_wait(fresh)
+            load.goes_on()
+    assert (load.lost, load.refused) == ([], 0)
+    assert fresh.daemon.running() and fresh.daemon.pid == pid
+
+
+def test_reload_of_snapshots_under_load(lwc):
+    script = lwc.script("$resumed = lwc_snapshot(); usleep(random_int(0, 3000)); echo $resumed ? 'warm' : 'cold';",
+                        "front.php")
+    start(lwc, lwc={"warmup": [script]})
+    with Load(lwc, script, {"warm", "cold"}) as load:
+        for _ in range(5):
+            reload_and_wait(lwc)
+            load.goes_on()
+    assert (load.lost, load.refused) == ([], 0)
+    assert lwc.get(script).text == "warm"
+
+
+def test_reload_takes_the_new_configuration(fresh):
+    fresh.start(children=2, settings={"env[WHICH]": "old"})
+    script = fresh.script("echo getenv('WHICH');")
+    assert fresh.get(script).text == "old"
+    fresh.daemon.pools[0].settings["env[WHICH]"] = "new"
+    fresh.daemon.write_config()
+    reload_and_wait(fresh)
+    assert wait_until(lambda: fresh.get(script).text == "new", PATIENCE)
+
+
+def test_reload_waits_for_running_requests(fresh):
+    start(fresh)
+    script = fresh.script("""
+        file_put_contents(ini_get('sys_temp_dir') . '/begun', '1');
+        while (!file_exists(ini_get('sys_temp_dir') . '/finish')) usleep(1000);
+        echo 'finished';
+        """)
+    with fresh.connect() as connection:
+        connection.send_request(fresh.params(script))
+        fresh.wait_for_file("begun")
+        fresh.daemon.reload()
+        fresh.wait_for_log("Reloading in progress")
+        fresh.file("finish").write_text("1")
+        assert connection.read_response().text == "finished"
+    assert wait_until(lambda: fresh.daemon.log().count("ready to handle connections") == 2, PATIENCE)
+    assert fresh.get("echo 'on';").text == "on"
+
+
+def test_reload_with_a_broken_configuration_keeps_the_old_one_running(lwc):
+    """php-fpm ends when it cannot read its new configuration; here the service goes on."""
+    lwc.start(children=2)
+    good = lwc.daemon.config_path.read_text()
+    lwc.daemon.config_path.write_text(good + "\nnonsense = 1\n")
+    lwc.daemon.reload()
+    lwc.wait_for_log("still running with the old one")
+    assert [lwc.get("echo 'on';").text for _ in range(5)] == ["on"] * 5
+    lwc.daemon.config_path.write_text(good)
+    reload_and_wait(lwc)
+    assert lwc.get("echo 'on';").text == "on"
+
+
+def test_graceful_stop_finishes_running_requests(fresh):
+    start(fresh)
+    script = fresh.script("""
+        file_put_contents(ini_get('sys_temp_dir') . '/begun' . $_GET['n'], '1');
+        while (!file_exists(ini_get('sys_temp_dir') . '/finish')) usleep(1000);
+        echo 'finished';
+        """)
+    with fresh.connect() as first, fresh.connect() as second:
+        for number, connection in enumerate((first, second)):
+            connection.send_request(fresh.params(script, query=f"n={number}"))
+            fresh.wait_for_file(f"begun{number}")
+        fresh.daemon.signal(signal.SIGQUIT)
+        fresh.wait_for_log("Finishing")
+        fresh.file("finish").write_text("1")
+        assert first.read_response().text == "finished"
+        assert second.read_response().text == "finished"
+    assert fresh.daemon.stop() == 0
+    assert not os.path.exists(fresh.daemon.socket)
+
+
+def test_graceful_stop_under_load(lwc):
+    """A client either cannot connect any more or gets its whole answer, also one that was waiting in line."""
+    start(lwc)
+    script = lwc.script("usleep(2000); echo 'answer';")
+    with Load(lwc, script, {"answer"}, clients=8) as load:
+        status = lwc.daemon.graceful_stop()
+    assert status == 0
+    assert load.lost == []
+
+
+def test_termination_ends_at_once(fresh):
+    fresh.start(children=1)
+    script = fresh.script("file_put_contents(ini_get('sys_temp_dir') . '/begun', '1'); while (true) usleep(1000);")
+    with fresh.connect() as connection:
+        connection.send_request(fresh.params(script))
+        fresh.wait_for_file("begun")
+        assert fresh.daemon.stop(signal.SIGTERM) == 0
+        with pytest.raises((ConnectionClosed, ConnectionError)):
+            connection.read_response()

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be renewed in each child: every row of the table, two children of one snapshot compared."""
+
+import json
+import re
+import time
+
+import pytest
+
+from .served import PATIENCE
+
+WARM_UP = """
+    // The warm-up uses every generator, so that each is seeded before the snapshot is taken.
+    $before = [mt_rand(), rand(), lcg_value(), random_bytes(8), uniqid('', true), openssl_random_pseudo_bytes(8),
+        sodium_crypto_secretbox_keygen(), gmp_random_bits(64)];
+    shuffle($before);
+    """
+
+
+def children(lwc, code, before=WARM_UP, count=4, **more):
+    """What several children of one snapshot, all in one worker, answer."""
+    script = lwc.script(f"{before} $resumed = lwc_snapshot(); if (!$resumed) exit('cold'); echo json_encode({code});",
+                        "front.php")
+    settings = {"warmup": [script]} | more.pop("lwc", {})
+    lwc.start(children=1, lwc=settings, **more)
+    return [json.loads(lwc.get(script).text) for _ in range(count)]
+
+
+@pytest.mark.parametrize("code", [
+    "mt_rand()", "rand()", "lcg_value()", "random_int(0, PHP_INT_MAX)", "mt_rand(1, 1 << 30)", "array_rand(range(0, 1 << 16), 4)",
+    "(function () { $a = range(1, 100); shuffle($a); return $a; })()", "str_shuffle(str_repeat('abcdefgh', 9))",
+    "bin2hex(random_bytes(16))", "uniqid()", "uniqid('', true)", "(new Random\\Randomizer())->getInt(0, PHP_INT_MAX)",
+    "session_create_id()", "password_hash('x', PASSWORD_BCRYPT, ['cost' => 4])",
+])
+def test_randomness_of_php(lwc, code):
+    seen = [json.dumps(one) for one in children(lwc, code)]
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("code", [
+    "bin2hex(openssl_random_pseudo_bytes(16))",
+    "openssl_pkey_get_details(openssl_pkey_new(['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' =>"
+    " 'prime256v1']))['key']",
+    "bin2hex(sodium_crypto_box_keypair())", "bin2hex(sodium_crypto_secretbox_keygen())",
+    "gmp_strval(gmp_random_bits(128))",
+])
+def test_randomness_of_libraries(lwc, code):
+    """Fork is detected by process id in OpenSSL; where the process stays the same, it must be told."""
+    seen = children(lwc, code)
+    assert len(set(seen)) == len(seen)
+
+
+def test_generator_of_openssl_in_the_base(lwc):
+    """The same for requests without a snapshot: the generator was used in the request before."""
+    lwc.start(children=1)
+    script = lwc.script("echo bin2hex(openssl_random_pseudo_bytes(16));")
+    assert len({lwc.get(script).text for _ in range(6)}) == 6
+
+
+def test_seed_set_before_the_snapshot_is_gone(lwc):
+    """mt_srand() in the warm-up must not make every visitor's numbers the same."""
+    seen = children(lwc, "mt_rand()", "mt_srand(42);")
+    assert len(set(seen)) == len(seen)
+
+
+def test_engine_objects_are_reseeded_by_the_callback(lwc):
+    """Random\\Engine objects are the application's own: the same in each child, unless it renews them on resuming."""
+    same = children(lwc, "$engine->generate() === $engine->generate() ? 0 : bin2hex($engine->generate())",
+                    "$engine = new Random\\Engine\\Xoshiro256StarStar(7);")
+    assert len(set(same)) == 1
+
+
+def test_tokens_renewed_by_the_callback(lwc):
+    seen = children(lwc, "$token", "$token = 'cached'; lwc_on_resume(function () use (&$token) { $token ="
+                                   " bin2hex(random_bytes(8)); });")
+    assert "cached" not in seen
+    assert len(set(seen)) == len(seen)
+
+
+def test_request_time(lwc):
+    script = lwc.script("$t = $_SERVER['REQUEST_TIME_FLOAT']; lwc_snapshot(); echo json_encode([$t,"
+                        " $_SERVER['REQUEST_TIME_FLOAT'], $_SERVER['REQUEST_TIME'], microtime(true)]);", "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]})
+    earlier = 0.0
+    for _ in range(3):
+        begun = time.time()
+        warm, as_float, as_int, now = json.loads(lwc.get(script).text)
+        assert warm < begun <= as_float + 0.001 and as_float <= now + 0.001
+        assert as_int == int(as_float)
+        assert as_float > earlier
+        earlier = as_float
+
+
+def test_superglobals(lwc):
+    """None of the warm-up's values is left anywhere, and the request's own are everywhere."""
+    script = lwc.script("""
+        $_GET['warm'] = $_POST['warm'] = $_COOKIE['warm'] = $_REQUEST['warm'] = $_SERVER['warm'] = $_ENV['warm'] = 'up';
+        $_FILES['warm'] = []; file_get_contents('php://input');
+        lwc_snapshot();
+        echo json_encode([$_GET, $_POST, $_COOKIE, $_REQUEST, array_keys($_FILES), $_SERVER['warm'] ?? null,
+            $_ENV['warm'] ?? null, $_SERVER['HTTP_X'] ?? null, getenv('HTTP_X'), file_get_contents('php://input'),
+            $_SERVER['argv'] ?? null, $_SERVER['QUERY_STRING'], (function () { global $argv; return $argv; })()]);
+        """, "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]}, ini={"register_argc_argv": "1"})
+    for n in ("1", "2"):
+        answer = json.loads(lwc.get(script, query=f"g={n}", body=f"p={n}".encode(), HTTP_COOKIE=f"c={n}", HTTP_X=n,
+                                    content_type="application/x-www-form-urlencoded").text)
+        assert answer == [{"g": n}, {"p": n}, {"c": n}, {"g": n, "p": n}, [], None, None, n, n, f"p={n}",
+                          [f"g={n}"], f"g={n}", [f"g={n}"]]
+
+
+def test_superglobals_with_auto_globals_jit(lwc):
+    """$_SERVER and $_REQUEST that the front controller only names at run time."""
+    script = lwc.script("lwc_snapshot(); $name = '_SERVER'; echo json_encode([$GLOBALS['_SERVER']['HTTP_X'] ?? null,"
+                        " $$name['HTTP_X'] ?? null]);", "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]})
+    assert json.loads(lwc.get(script, HTTP_X="5").text) == ["5", "5"]
+
+
+@pytest.mark.parametrize("limit", ["ini", "set_time_limit"])
+def test_max_execution_time_is_armed_again(lwc, limit):
+    before = "set_time_limit(1);" if limit == "set_time_limit" else ""
+    script = lwc.script(f"{before} lwc_snapshot(); if (isset($_GET['loop'])) while (true); echo 'short';", "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]}, ini={"max_execution_time": "1" if limit == "ini" else "30"})
+    for _ in range(2):
+        answer = lwc.get(script, query="loop=1")
+        assert answer.status == 500
+        assert b"Maximum execution time of 1 second exceeded" in answer.stderr
+        assert lwc.get(script).text == "short"
+
+
+def test_execution_time_of_the_warm_up_is_not_counted(lwc):
+    """A slow boot must not eat the children's time."""
+    script = lwc.script("$end = hrtime(true) + 900_000_000; while (hrtime(true) < $end); lwc_snapshot();"
+                        " $end = hrtime(true) + 500_000_000; while (hrtime(true) < $end); echo 'in time';", "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]}, ini={"max_execution_time": "1"})
+    assert [lwc.get(script).text for _ in range(2)] == ["in time"] * 2
+
+
+def test_headers_and_status(lwc):
+    before = "header('X-Warm: 1'); http_response_code(404); header('Content-Type: text/warm'); setcookie('w', '1');"
+    seen = children(lwc, "[http_response_code(), preg_grep('/warm|cookie/i', headers_list()), headers_sent()]", before)
+    assert seen == [[200, [], False]] * 4
+
+
+def test_output_buffers(lwc):
+    seen = children(lwc, "ob_get_level()", "ob_start(); echo 'lost'; ob_start(fn ($t) => 'WRONG');")
+    plain = json.loads(lwc.get(lwc.script("echo json_encode(ob_get_level());")).text)
+    assert seen == [plain] * 4
+
+
+def test_output_of_the_warm_up_is_reported(lwc):
+    children(lwc, "1", "echo 'said during warm-up';", count=1)
+    assert re.search(r"warm-up.*output|output.*warm-up", lwc.wait_for_log("output"))
+
+
+def test_client_that_is_gone_is_this_childs_own(lwc):
+    seen = children(lwc, "[connection_status(), ignore_user_abort()]", "ignore_user_abort(true);")
+    assert seen[0][0] == 0 and seen == [seen[0]] * 4
+
+
+def test_memory_figures(lwc):
+    """A peak of the warm-up is not the children's."""
+    seen = children(lwc, "memory_get_peak_usage() < (40 << 20)", "$x = str_repeat('x', 90 << 20); unset($x);",
+                    ini={"memory_limit": "256M"})
+    assert seen == [True] * 4
+
+
+def test_ini_umask_directory_locale_environment(lwc):
+    """As at the snapshot, whatever the child before did."""
+    script = lwc.script("""
+        chdir('/usr'); umask(0077); setlocale(LC_ALL, 'C.UTF-8'); putenv('WARM=1'); ini_set('precision', '4');
+        lwc_snapshot();
+        echo json_encode([getcwd(), umask(), setlocale(LC_ALL, '0'), getenv('WARM'), ini_get('precision')]);
+        chdir('/'); umask(0); setlocale(LC_ALL, 'C'); putenv('WARM=2'); ini_set('precision', '9');
+        """, "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]})
+    for _ in range(4):
+        assert json.loads(lwc.get(script).text) == ["/usr", 0o077, "C.UTF-8", "1", "4"]
+
+
+def test_realpath_cache_is_as_at_the_snapshot(lwc):
+    before = "realpath('/usr/share/doc');"
+    seen = children(lwc, "[isset(realpath_cache_get()['/usr/share/doc']),"
+                         " isset(realpath_cache_get()['/usr/lib/php']), realpath('/usr/lib/php')]", before)
+    assert seen == [[True, False, "/usr/lib/php"]] * 4
+
+
+def test_files_are_seen_as_they_are(lwc):
+    """The stat cache of the warm-up must not answer for a file that has changed since."""
+    lwc.file("watched").write_text("1")
+    script = lwc.script(f"$f = '{lwc.file('watched')}'; $old = filesize($f); lwc_snapshot();"
+                        " echo json_encode([$old, filesize($f)]);", "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]})
+    for size in (2, 3, 4):
+        lwc.file("watched").write_text("x" * size)
+        assert json.loads(lwc.get(script).text) == [1, size]
+
+
+def test_opcache_and_apcu_are_shared_on_purpose(lwc):
+    """Not rolled back: what one child stores, the next one finds."""
+    seen = children(lwc, "[apcu_inc('n'), opcache_is_script_cached(__FILE__)]", "apcu_store('n', 0);",
+                    ini={"apc.enabled": "1"})
+    assert seen == [[n, True] for n in (1, 2, 3, 4)]
+
+
+def test_object_ids(lwc):
+    """Equal across children, which is harmless; distinct within one."""
+    seen = children(lwc, "(function () { $a = new stdClass; $b = new stdClass; return spl_object_id($a) !=="
+                         " spl_object_id($b); })()")
+    assert seen == [True] * 4
+
+
+def test_signals_timers_and_children(lwc):
+    """The child before leaves none of them."""
+    code = """
+        [preg_match_all('/^Sig(?:Blk|Ign|Cgt):.*$/m', file_get_contents('/proc/self/status'), $m) ? $m[0] : null,
+         count(scandir('/proc/self/task')), FFI::cdef('int alarm(unsigned);')->alarm(500),
+         FFI::cdef('void *signal(int, long);')->signal(30, 1) === null]
+        """
+    seen = children(lwc, code, ini={"ffi.enable": "1"})
+    assert [one[2] for one in seen] == [0] * 4
+    assert seen == [seen[0]] * 4
