@@ -344,6 +344,9 @@ Token IniScanner::next_value() {
   if (is_blank(text[0])) {
     return take(TokenKind::Text, span(text, kBlanks));
   }
+  if (text[0] == '\'' && text.substr(0, 2) != "''") {
+    return take(TokenKind::End, text.size());  // a quote that is never closed
+  }
   ++pos_;
   state_ = State::Initial;
   return {TokenKind::EndOfLine, {}};
