@@ -11,6 +11,7 @@
 
 #include "config/paths.hpp"
 #include "config/values.hpp"
+#include "log/access_format.hpp"
 #include "lwc/unique_fd.hpp"
 
 namespace lwc::config {
@@ -36,6 +37,10 @@ bool can_append(const std::string& path) {
   const UniqueFd fd(
       open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR));
   return static_cast<bool>(fd);
+}
+
+bool is_epoll(const GlobalConfig& global) {
+  return !global.events_mechanism || equals_ignoring_case(*global.events_mechanism, "epoll");
 }
 
 void settle_systemd(GlobalConfig& global, Reporter& report) {
@@ -74,12 +79,12 @@ bool check_error_log(const GlobalConfig& global, const Options& options, Reporte
 }
 
 bool check_event_mechanism(const GlobalConfig& global, Reporter& report) {
-  if (!global.events_mechanism || equals_ignoring_case(*global.events_mechanism, "epoll")) {
+  if (is_epoll(global)) {
     return true;
   }
   for (const char* known : {"poll", "select"}) {
     if (equals_ignoring_case(*global.events_mechanism, known)) {
-      report.say(Level::Notice, "events.mechanism = ", *global.events_mechanism,
+      report.say(Level::Notice, "events.mechanism = ", known,
                  " has no effect: lwc-fpm always uses epoll");
       return true;
     }
@@ -212,8 +217,7 @@ bool PoolCheck::dynamic() {
 
 bool PoolCheck::ondemand() {
   // php-fpm's other mechanisms cannot do it; a file it refuses is refused here.
-  if (config_.global.events_mechanism &&
-      !equals_ignoring_case(*config_.global.events_mechanism, "epoll")) {
+  if (!is_epoll(config_.global)) {
     return refuse(Level::Alert,
                   "ondemand process manager can ONLY be used when events.mechanism is either epoll "
                   "(Linux) or kqueue (*BSD).");
@@ -482,8 +486,22 @@ bool settle_pools(Config& config, const Options& options, Reporter& report) {
 
 bool check_access_logs(const Config& config, Reporter& report) {
   for (const PoolConfig& pool : config.pools) {
-    if (pool.access_log && !can_append(*pool.access_log)) {
+    if (!pool.access_log) {
+      continue;
+    }
+    if (!can_append(*pool.access_log)) {
       report.system_error("failed to open access log (", *pool.access_log, ")");
+      return false;
+    }
+  }
+  for (const PoolConfig& pool : config.pools) {
+    if (!given(pool.access_log)) {
+      continue;
+    }
+    if (const auto format = log::AccessFormat::parse(*pool.access_format); !format) {
+      report.say(Level::Warning, format.error().message);
+      report.say(Level::Error, "[pool ", pool.name, "] wrong format for access.format '",
+                 *pool.access_format, "'");
       return false;
     }
   }

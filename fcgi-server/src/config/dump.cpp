@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // -tt: the configuration as it was understood, line by line as php-fpm prints it.
+#include <algorithm>
+#include <cctype>
+
 #include "config/config.hpp"
 #include "config/text.hpp"
 
@@ -59,7 +62,10 @@ void dump_global(const GlobalConfig& global, Dump& out) {
   out.yes_no("daemonize", global.daemonize);
   out.row("rlimit_files", global.rlimit_files);
   out.row("rlimit_core", global.rlimit_core);
-  out.row("events.mechanism", "epoll");
+  std::string mechanism = global.events_mechanism.value_or("epoll");
+  std::transform(mechanism.begin(), mechanism.end(), mechanism.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  out.row("events.mechanism", mechanism);
   out.seconds("systemd_interval", global.systemd_interval_ms / 1000);
   out.row("lwc.log_format", global.log_format == LogFormat::Json ? "json" : "text");
   out.end_section();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/ini_parser.hpp"
 
+#include <strings.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <utility>
 
@@ -192,16 +195,22 @@ class Parser {
       } else if (token_.is('"')) {
         result += quoted();
       } else {
-        const bool is_constant = with_constants && token_.kind == TokenKind::Constant;
-        std::optional<std::string> constant;
-        if (is_constant && names_.constant) {
-          constant = names_.constant(token_.text);
-        }
-        result += constant ? *constant : token_.text;
+        const bool is_word = with_constants && token_.kind == TokenKind::Constant;
+        result += (is_word ? constant(token_.text) : std::nullopt).value_or(token_.text);
         advance();
       }
     }
     return result;
+  }
+
+  std::optional<std::string> constant(const std::string& word) const {
+    if (strcasecmp(word.c_str(), "true") == 0) {
+      return "1";
+    }
+    if (strcasecmp(word.c_str(), "false") == 0 || strcasecmp(word.c_str(), "null") == 0) {
+      return "";
+    }
+    return names_.constant ? names_.constant(word) : std::nullopt;
   }
 
   std::string quoted() {

@@ -32,16 +32,16 @@ def run(program, *arguments, cwd=None):
     return done.returncode, [plain(line) for line in lines], done.stdout
 
 
-def without_own_lines(lines):
-    # A dump line in which php-fpm shows its pool-less message in debug mode has function and line number.
-    return [re.sub(r"(?<=: )pid \d+, \w+\(\), line \d+: ", "", line)
-            for line in lines if not re.match(r"NOTICE: (pid .*: )?\tlwc\.", line)]
+OWN_LINE = re.compile(r"NOTICE: (\tlwc\.|events\.mechanism = \w+ has no effect)")
+
+
+def our_lines_of(lines):
+    return [line for line in lines if line and not line.startswith("DEBUG: ") and not OWN_LINE.match(line)]
 
 
 def same_line(ours, theirs):
     if theirs.startswith("PHP:  syntax error"):
         return re.match(r"ERROR: \[[^]]+:\d+\] syntax error, unexpected ", ours) is not None
-    theirs = re.sub(r"(?<=: )pid \d+, \w+\(\), line \d+: ", "", theirs)
     return ours == theirs or ours.startswith(theirs + "; ")
 
 
@@ -49,6 +49,7 @@ def php_fpm_lines(lines):
     """Its lines, without debug messages, and without a second complaint about one line of the file."""
     kept = []
     for line in lines:
+        line = re.sub(r"(?<=: )pid \d+, \w+\(\), line \d+: ", "", line)  # where, in debug mode
         again = line.startswith("PHP:  syntax error") and kept and kept[-1].startswith("ERROR: [")
         if line and not line.startswith("DEBUG: ") and not again:
             kept.append(line)
@@ -59,7 +60,7 @@ def assert_same(path, *arguments):
     their_status, their_lines, _ = run(PHP_FPM, "-n", *arguments, "-y", str(path))
     our_status, our_lines, _ = run(LWC_FPM, "-n", *arguments, "-y", str(path))
     theirs = php_fpm_lines(their_lines)
-    ours = [line for line in without_own_lines(our_lines) if line and not line.startswith("DEBUG: ")]
+    ours = our_lines_of(our_lines)
     context = "\n".join(["", "php-fpm:", *theirs, "lwc-fpm:", *ours, "file:", path.read_text(errors="replace")])
     assert len(ours) == len(theirs), context
     for our, their in zip(ours, theirs):
