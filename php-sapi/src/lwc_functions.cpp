@@ -13,7 +13,7 @@ ZEND_END_ARG_INFO()
 static PHP_FUNCTION(lwc_snapshot) {
   ZEND_PARSE_PARAMETERS_NONE();
   if (pool().options->snapshots) {
-    pool().server->exchange().report.wants_snapshot = 1;
+    pool().host->snapshot_wanted();
   }
   RETURN_FALSE;
 }

@@ -78,6 +78,8 @@ bool ForkEngine::park(Server& server, Job& job) {
   if (!pair) {
     return false;
   }
+  // Listed before the fork: the server goes on opening and closing while the child starts.
+  std::vector<int> server_fds = server.server_descriptors();
   pid_t server_pid = ::getpid();
   pid_t pid = ::fork();
   if (pid < 0) {
@@ -94,6 +96,9 @@ bool ForkEngine::park(Server& server, Job& job) {
     pair->master.reset();
     parked_ = Child{};
     ending_.clear();
+    for (int fd : server_fds) {
+      ::close(fd);
+    }
     return wait_for_job(server, job);
   }
   parked_ = Child{pid, std::move(pair->master), UniqueFd(pidfd_open(pid))};

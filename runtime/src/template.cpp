@@ -18,6 +18,13 @@ Result<ControlPair> make_control_pair() {
   return ControlPair{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+void report_failure(int control, std::string_view reason) {
+  Message message;
+  message.kind = static_cast<std::uint32_t>(TemplateEvent::Kind::Failed);
+  message.text = reason.substr(0, kMaxMessageText);
+  [[maybe_unused]] Status sent = send_message(control, message, {});
+}
+
 Status TemplateHandle::spawn(std::uint32_t slot, int slot_control, int inbox) const {
   Message message;
   message.kind = static_cast<std::uint32_t>(TemplateCommand::Spawn);

@@ -79,12 +79,12 @@ class Server {
   /// Memory shared between the slot's children and their server.
   virtual Exchange& exchange() = 0;
 
-  /// Called once in every child of a discarding engine that is a process of its own: close what
-  /// only servers use.
+  /// Called once in every child that is a process of its own, after server_descriptors() were
+  /// closed there: give up what only a server does (signals).
   virtual void entered_child() = 0;
 
-  /// Descriptors that belong to the server and must survive the undoing of a child in the same
-  /// process.
+  /// Descriptors that are the server's: absent in a child that is a process of its own, left alone
+  /// when a child in the same process is undone.
   virtual std::vector<int> server_descriptors() = 0;
 };
 

@@ -26,6 +26,7 @@ struct ChildReport {
       0;  ///< bytes have gone to the client: an error page would be garbage
   std::uint32_t answer_finished = 0;  ///< the answer is whole, also after fastcgi_finish_request()
   std::uint32_t keep_connection = 0;  ///< the client asked for it and the answer is whole
+  std::uint32_t unread_input = 0;     ///< the client may still be sending its body
   std::uint32_t wants_snapshot = 0;   ///< lwc_snapshot() was called in a child of the base snapshot
 };
 

@@ -44,6 +44,10 @@ struct ControlPair {
 };
 Result<ControlPair> make_control_pair();
 
+/// From a process that was to become a template and cannot: tells the master why. Its engine does
+/// the rest (Engine::abandon) once there is one.
+void report_failure(int control, std::string_view reason);
+
 class TemplateHandle {
  public:
   TemplateHandle() = default;

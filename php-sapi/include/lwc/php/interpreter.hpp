@@ -67,6 +67,9 @@ class Host {
   virtual Transport* open(const Job& job) noexcept = 0;
   virtual void request_started(const RequestStart& start) noexcept = 0;
   virtual void request_ended(const RequestEnd& end) noexcept = 0;
+  /// lwc_snapshot() was called in a child of the base, while the request's parameters can still be
+  /// read.
+  virtual void snapshot_wanted() noexcept = 0;
   virtual void log(LogLevel level, const char* text) noexcept = 0;
   /// The rows of fpm_get_status(): fills them in by calling `add` for each; false: not known.
   using StatusVisitor = void (*)(const char* name, const char* text, std::int64_t number,

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "child_host.hpp"
+
+#include "worker.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace lwc {
+namespace {
+
+// The parameters that name a site. The others are one client's data and never reach a warm-up.
+constexpr std::array<std::string_view, 11> kSiteParams{
+    "SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_ROOT",   "SERVER_NAME",
+    "SERVER_PORT",     "SERVER_ADDR", "SERVER_PROTOCOL", "HTTPS",
+    "REQUEST_SCHEME",  "PHP_VALUE",   "PHP_ADMIN_VALUE"};
+
+}  // namespace
+
+php::Transport* ChildHost::open(const Job& job) noexcept {
+  Slot& slot = worker_.slot();
+  slot.stage = Stage::ReadingHeaders;
+  return transport_.open(job.connection, slot.exchange.report) ? &transport_ : nullptr;
+}
+
+void ChildHost::request_started(const php::RequestStart& start) noexcept {
+  Slot& slot = worker_.slot();
+  set_text(slot.method, start.method);
+  set_text(slot.uri, start.uri);
+  set_text(slot.query, start.query);
+  set_text(slot.script, start.script);
+  set_text(slot.user, start.user);
+  slot.body_size = start.body_size;
+  slot.stage = Stage::Running;
+}
+
+void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
+  Slot& slot = worker_.slot();
+  slot.peak_memory = end.peak_memory;
+  slot.stage = Stage::Finishing;
+}
+
+// Leaves in the slot what the master needs to prepare a snapshot of this request's script.
+void ChildHost::snapshot_wanted() noexcept {
+  php::Warmup warmup;
+  if (const char* script = transport_.param("SCRIPT_FILENAME")) {
+    warmup.script = script;
+  }
+  auto add = [&](std::string_view name) {
+    if (const char* value = transport_.param(std::string(name).c_str())) {
+      warmup.params.emplace_back(name, value);
+    }
+  };
+  std::for_each(kSiteParams.begin(), kSiteParams.end(), add);
+  const std::vector<std::string>& own = worker_.options().snapshot_params;
+  std::for_each(own.begin(), own.end(), add);
+  Slot& slot = worker_.slot();
+  std::string text = php::encode_warmup(warmup);
+  if (text.size() > slot.want.size()) {
+    log(php::LogLevel::Warning,
+        "the parameters that name this site are too long for a snapshot (limit 8192 bytes)");
+    return;
+  }
+  text.copy(slot.want.data(), text.size());
+  slot.want_size = static_cast<std::uint32_t>(text.size());
+  slot.exchange.report.wants_snapshot = 1;
+}
+
+void ChildHost::log(php::LogLevel level, const char* text) noexcept {
+  log_.send(level, worker_.pool_name(), text);
+}
+
+bool ChildHost::status(StatusVisitor, void*) noexcept {
+  return false;
+}
+
+}  // namespace lwc

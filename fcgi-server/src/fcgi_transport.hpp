@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fcgiapp.h>
+
+#include <utility>
+#include <vector>
+
+#include "lwc/exchange.hpp"
+#include "lwc/php/transport.hpp"
+
+namespace lwc {
+
+/// php-sapi's Transport over libfcgi. One object per process, made before the snapshot and used by
+/// one request.
+class FcgiTransport final : public php::Transport {
+ public:
+  /// Prepares libfcgi's buffers. Once per process.
+  FcgiTransport();
+  FcgiTransport(const FcgiTransport&) = delete;
+  FcgiTransport& operator=(const FcgiTransport&) = delete;
+  ~FcgiTransport() override = default;
+
+  /// Takes the connection and reads the request's parameters. False: there is no request that can
+  /// be answered.
+  bool open(int connection, ChildReport& report) noexcept;
+
+  const char* param(const char* name) const noexcept override;
+  void each_param(ParamVisitor visit, void* context) const noexcept override;
+  std::size_t read(char* buffer, std::size_t size) noexcept override;
+  bool write(const char* data, std::size_t size) noexcept override;
+  bool flush() noexcept override;
+  void write_error(const char* text, std::size_t size) noexcept override;
+  void finish() noexcept override;
+
+  std::uint16_t request_id() const { return static_cast<std::uint16_t>(request_.requestId); }
+
+ private:
+  bool drain() noexcept;
+  void split_params() noexcept;
+
+  FCGX_Request request_{};
+  std::vector<std::pair<const char*, const char*>> params_;
+  ChildReport* report_ = nullptr;
+  bool open_ = false;
+  bool body_ended_ = false;
+};
+
+}  // namespace lwc

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "listener.hpp"
+
+#include <arpa/inet.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+namespace lwc {
+namespace {
+
+Error listen_error(const config::PoolConfig& pool, const std::string& what, int errnum = errno) {
+  return Error{"[pool " + pool.name + "] unable to " + what + " '" + *pool.listen +
+               "': " + std::strerror(errnum) + " (" + std::to_string(errnum) + ")"};
+}
+
+Result<ListenAddress> unix_address(const config::PoolConfig& pool) {
+  ListenAddress address;
+  if (pool.listen->size() >= sizeof address.local.sun_path) {
+    return Error{"[pool " + pool.name + "] the path of the socket '" + *pool.listen +
+                 "' is too long (limit " + std::to_string(sizeof address.local.sun_path - 1) +
+                 " bytes)"};
+  }
+  address.local.sun_family = AF_UNIX;
+  std::memcpy(address.local.sun_path, pool.listen->c_str(), pool.listen->size() + 1);
+  address.length =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + pool.listen->size() + 1);
+  return address;
+}
+
+// "9000", "127.0.0.1:9000", "[::1]:9000", "localhost:9000", "*:9000"
+Result<ListenAddress> inet_address(const config::PoolConfig& pool) {
+  const std::string& text = *pool.listen;
+  std::size_t colon = text.rfind(':');
+  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
+  std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (host == "*") {
+    host.clear();
+  }
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_ADDRCONFIG;
+  addrinfo* found = nullptr;
+  int failed = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
+  if (failed != 0) {
+    return Error{"[pool " + pool.name + "] cannot resolve the address '" + text +
+                 "': " + ::gai_strerror(failed)};
+  }
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(found, ::freeaddrinfo);
+  // A bare port means every IPv4 address, as in php-fpm.
+  for (addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    if (host.empty() && one->ai_family != AF_INET && one->ai_next != nullptr) {
+      continue;
+    }
+    ListenAddress address;
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    address.length = one->ai_addrlen;
+    return address;
+  }
+  return Error{"[pool " + pool.name + "] no usable address for '" + text + "'"};
+}
+
+bool somebody_listens(const ListenAddress& address) {
+  UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(probe.get(), &address.any, address.length) == 0;
+}
+
+Result<uid_t> find_user(const std::string& name) {
+  if (const passwd* entry = ::getpwnam(name.c_str())) {
+    return entry->pw_uid;
+  }
+  char* end = nullptr;
+  unsigned long number = std::strtoul(name.c_str(), &end, 10);
+  if (!name.empty() && *end == '\0') {
+    return static_cast<uid_t>(number);
+  }
+  return Error{"cannot get uid for user '" + name + "'"};
+}
+
+Result<gid_t> find_group(const std::string& name) {
+  if (const group* entry = ::getgrnam(name.c_str())) {
+    return entry->gr_gid;
+  }
+  char* end = nullptr;
+  unsigned long number = std::strtoul(name.c_str(), &end, 10);
+  if (!name.empty() && *end == '\0') {
+    return static_cast<gid_t>(number);
+  }
+  return Error{"cannot get gid for group '" + name + "'"};
+}
+
+Status set_permissions(const config::PoolConfig& pool) {
+  uid_t uid = static_cast<uid_t>(-1);
+  gid_t gid = static_cast<gid_t>(-1);
+  if (pool.listen_owner && !pool.listen_owner->empty()) {
+    Result<uid_t> user = find_user(*pool.listen_owner);
+    if (!user) {
+      return Error{"[pool " + pool.name + "] " + user.error().message};
+    }
+    uid = *user;
+  }
+  if (pool.listen_group && !pool.listen_group->empty()) {
+    Result<gid_t> group = find_group(*pool.listen_group);
+    if (!group) {
+      return Error{"[pool " + pool.name + "] " + group.error().message};
+    }
+    gid = *group;
+  }
+  mode_t mode = pool.listen_mode
+                    ? static_cast<mode_t>(std::strtoul(pool.listen_mode->c_str(), nullptr, 8))
+                    : 0660;
+  if ((uid != static_cast<uid_t>(-1) || gid != static_cast<gid_t>(-1)) &&
+      ::chown(pool.listen->c_str(), uid, gid) != 0) {
+    return listen_error(pool, "chown() the socket");
+  }
+  if (::chmod(pool.listen->c_str(), mode) != 0) {
+    return listen_error(pool, "chmod() the socket");
+  }
+  return ok();
+}
+
+Result<UniqueFd> bind_and_listen(const config::PoolConfig& pool, const ListenAddress& address) {
+  UniqueFd fd(::socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) {
+    return listen_error(pool, "create a listening socket for");
+  }
+  int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (pool.listen_is_unix) {
+    if (somebody_listens(address)) {
+      return Error{"[pool " + pool.name + "] Another FPM instance seems to already listen on " +
+                   *pool.listen};
+    }
+    ::unlink(pool.listen->c_str());
+  }
+  mode_t before = ::umask(0177);
+  int bound = ::bind(fd.get(), &address.any, address.length);
+  int errnum = errno;
+  ::umask(before);
+  if (bound != 0) {
+    return listen_error(pool, "bind listening socket for address", errnum);
+  }
+  if (pool.listen_is_unix) {
+    if (Status set = set_permissions(pool); !set) {
+      return set.error();
+    }
+  }
+  int backlog = pool.listen_backlog < 0 ? 511 : pool.listen_backlog;
+  if (::listen(fd.get(), backlog) != 0) {
+    return listen_error(pool, "listen to address");
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> open_listener(const config::PoolConfig& pool,
+                               std::vector<InheritedSocket>& inherited) {
+  auto mine = std::find_if(inherited.begin(), inherited.end(), [&](const InheritedSocket& one) {
+    return one.address == *pool.listen && one.fd >= 0;
+  });
+  if (mine != inherited.end()) {
+    UniqueFd fd(std::exchange(mine->fd, -1));
+    int backlog = pool.listen_backlog < 0 ? 511 : pool.listen_backlog;
+    ::listen(fd.get(), backlog);
+    return fd;
+  }
+  Result<ListenAddress> address = pool.listen_is_unix ? unix_address(pool) : inet_address(pool);
+  if (!address) {
+    return address.error();
+  }
+  return bind_and_listen(pool, *address);
+}
+
+std::string describe(const ListenAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.any.sa_family == AF_INET) {
+    ::inet_ntop(AF_INET, &address.v4.sin_addr, text.data(), text.size());
+  } else if (address.any.sa_family == AF_INET6) {
+    ::inet_ntop(AF_INET6, &address.v6.sin6_addr, text.data(), text.size());
+  }
+  return text.data();
+}
+
+bool is_allowed(const ListenAddress& peer, const std::vector<std::string>& allowed) {
+  if (allowed.empty() || (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)) {
+    return true;
+  }
+  std::string address = describe(peer);
+  // An IPv4 client of an IPv6 socket comes as ::ffff:1.2.3.4.
+  std::string bare = address.starts_with("::ffff:") ? address.substr(7) : address;
+  return std::any_of(allowed.begin(), allowed.end(),
+                     [&](const std::string& one) { return one == address || one == bare; });
+}
+
+}  // namespace lwc

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "master.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
+#include "log.hpp"
+#include "lwc/engine.hpp"
+
+namespace lwc {
+namespace {
+
+constexpr int kTickMs = 1000;
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+std::string quoted(const std::vector<std::string>& arguments) {
+  std::string text;
+  for (const std::string& one : arguments) {
+    text += (text.empty() ? "\"" : ", \"") + one + "\"";
+  }
+  return text;
+}
+
+void exec_self(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv;
+  for (const std::string& one : arguments) {
+    argv.push_back(const_cast<char*>(one.c_str()));
+  }
+  argv.push_back(nullptr);
+  ::execvp(argv[0], argv.data());
+}
+
+}  // namespace
+
+Master::Master(config::Config config, MasterOptions options)
+    : config_(std::move(config)), options_(std::move(options)) {}
+
+int Master::run() {
+  if (Status started = start(); !started) {
+    log::error("", started.error().message);
+    log::error("", "FPM initialization failed");
+    for (const auto& pool : pools_) {
+      pool->signal_all(SIGKILL);
+    }
+    return 78;  // EX_CONFIG, as php-fpm
+  }
+  loop();
+  if (config_.global.pid) {
+    ::unlink(config_.global.pid->c_str());
+  }
+  log::notice("", "exiting, bye-bye!");
+  return exit_status_;
+}
+
+Status Master::block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}) {
+    sigaddset(&set, signal);
+  }
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  return signals_ ? ok() : Status{errno_error("cannot receive signals")};
+}
+
+Status Master::start() {
+  ::prctl(PR_SET_CHILD_SUBREAPER,
+          1);  // what a killed worker's children leave behind comes here to be reaped
+  if (Status blocked = block_signals(); !blocked) {
+    return blocked;
+  }
+  Result<LogChannel> channel = LogChannel::make();
+  if (!channel) {
+    return channel.error();
+  }
+  log_ = std::move(*channel);
+  std::vector<InheritedSocket> sockets;
+  old_ = OldWorkers::from_environment(sockets);
+  for (const config::PoolConfig& pool : config_.pools) {
+    Result<UniqueFd> listen = open_listener(pool, sockets);
+    if (!listen) {
+      return listen.error();
+    }
+    if (pool.lwc_engine == "none") {
+      log::warning(pool.name,
+                   "lwc.engine = none: requests are NOT isolated from each other. For measuring "
+                   "only, never in production");
+    }
+    pools_.push_back(std::make_unique<Pool>(pool, std::move(*listen), log_, pool.lwc_engine));
+  }
+  for (InheritedSocket& unused : sockets) {
+    if (unused.fd >= 0) {
+      ::close(unused.fd);  // of a pool that the new configuration does not have
+    }
+  }
+  write_pid();
+  log::notice("", "fpm is running, pid " + std::to_string(::getpid()));
+  for (const auto& pool : pools_) {
+    if (Status started = pool->start(); !started) {
+      return started;
+    }
+  }
+  return ok();
+}
+
+void Master::write_pid() const {
+  if (!config_.global.pid) {
+    return;
+  }
+  UniqueFd file(
+      ::open(config_.global.pid->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  std::string text = std::to_string(::getpid());
+  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    log::error(
+        "", errno_error("Unable to write to the PID file '" + *config_.global.pid + "'").message);
+  }
+}
+
+void Master::loop() {
+  std::vector<pollfd> fds;
+  std::int64_t next_tick = monotonic_ns() + kTickMs * 1'000'000LL;
+  while (!(state_ >= State::Finishing && all_ended())) {
+    fds.clear();
+    fds.push_back({signals_.get(), POLLIN, 0});
+    fds.push_back({log_.master_fd(), POLLIN, 0});
+    for (const auto& pool : pools_) {
+      pool->add_fds(fds);
+    }
+    std::int64_t left = std::max<std::int64_t>((next_tick - monotonic_ns()) / 1'000'000, 0);
+    if (::poll(fds.data(), fds.size(), static_cast<int>(std::min<std::int64_t>(left, kTickMs))) >
+        0) {
+      // A handler may close descriptors of later entries; their numbers are then unknown to every
+      // pool, or belong to something new, which is looked at without blocking.
+      for (std::size_t i = 2; i < fds.size(); ++i) {
+        for (const auto& pool : pools_) {
+          if (fds[i].revents != 0) {
+            pool->on_readable(fds[i].fd);
+          }
+        }
+      }
+      read_log();
+      if (fds[0].revents != 0) {
+        on_signals();
+      }
+    }
+    if (monotonic_ns() >= next_tick) {
+      next_tick = monotonic_ns() + kTickMs * 1'000'000LL;
+      tick();
+    }
+    check_ready();
+  }
+  read_log();
+}
+
+void Master::read_log() {
+  LogChannel::Entry entry;
+  while (log_.receive(entry)) {
+    switch (entry.level) {
+      case php::LogLevel::Debug:
+        log::debug(entry.pool, entry.text);
+        break;
+      case php::LogLevel::Notice:
+        log::notice(entry.pool, entry.text);
+        break;
+      case php::LogLevel::Warning:
+        log::warning(entry.pool, entry.text);
+        break;
+      default:
+        log::error(entry.pool, entry.text);
+    }
+  }
+}
+
+void Master::check_ready() {
+  for (const auto& pool : pools_) {
+    if (pool->failure() && state_ < State::Finishing) {
+      log::error(pool->config().name, *pool->failure());
+      log::error("", "FPM initialization failed");
+      exit_status_ = 78;
+      terminate();
+      return;
+    }
+  }
+  if (ready_ || state_ != State::Starting ||
+      !std::all_of(pools_.begin(), pools_.end(),
+                   [](const auto& pool) { return pool->is_ready(); })) {
+    return;
+  }
+  ready_ = true;
+  state_ = State::Running;
+  log::notice("", "ready to handle connections");
+  old_.finish();
+  ::sd_notify(0, "READY=1\nSTATUS=Ready to handle connections\n");
+  if (options_.startup) {
+    const char good = '1';
+    [[maybe_unused]] ssize_t told = ::write(options_.startup.get(), &good, 1);
+    options_.startup.reset();
+  }
+}
+
+void Master::on_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    switch (info.ssi_signo) {
+      case SIGCHLD:
+        on_child();
+        break;
+      case SIGTERM:
+      case SIGINT:
+        log::notice("", "Terminating ...");
+        terminate();
+        break;
+      case SIGQUIT:
+        log::notice("", "Finishing ...");
+        finish();
+        break;
+      case SIGUSR1:
+        log::notice("", "error log file re-opened");
+        log::reopen();
+        break;
+      case SIGUSR2:
+        log::notice("", "Reloading in progress ...");
+        reload();
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void Master::on_child() {
+  int status = 0;
+  for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (old_.on_exit(pid)) {
+      continue;
+    }
+    for (const auto& pool : pools_) {
+      if (pool->on_exit(pid, status)) {
+        break;
+      }
+    }
+  }
+}
+
+void Master::finish() {
+  if (state_ >= State::Finishing) {
+    return;
+  }
+  state_ = State::Finishing;
+  stop_begun_ns_ = monotonic_ns();
+  ::sd_notify(0, "STOPPING=1\n");
+  old_.finish();
+  for (const auto& pool : pools_) {
+    pool->stop_gracefully();
+  }
+}
+
+void Master::terminate() {
+  state_ = State::Terminating;
+  stop_begun_ns_ = monotonic_ns();
+  ::sd_notify(0, "STOPPING=1\n");
+  old_.signal_all(SIGTERM);
+  for (const auto& pool : pools_) {
+    pool->signal_all(SIGTERM);
+  }
+}
+
+void Master::tick() {
+  for (const auto& pool : pools_) {
+    pool->tick();
+  }
+  int limit = config_.global.process_control_timeout;
+  std::int64_t spent = monotonic_ns() - stop_begun_ns_;
+  if (state_ == State::Finishing && limit > 0 && spent > limit * kSecond) {
+    log::notice("", "workers did not finish in process_control_timeout (" + std::to_string(limit) +
+                        " s), terminating them");
+    terminate();
+  } else if (state_ == State::Terminating && spent > std::max(limit, 1) * kSecond) {
+    old_.signal_all(SIGKILL);
+    for (const auto& pool : pools_) {
+      pool->signal_all(SIGKILL);
+    }
+  }
+}
+
+bool Master::all_ended() const {
+  return old_.empty() && std::none_of(pools_.begin(), pools_.end(),
+                                      [](const auto& pool) { return pool->has_processes(); });
+}
+
+// The configuration that the successor will read is read now, by a process of its own: a mistake in
+// it must not cost the service.
+bool Master::new_configuration_is_good() {
+  pid_t pid = ::fork();
+  if (pid == 0) {
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    std::vector<std::string> arguments = options_.arguments;
+    arguments.emplace_back("-t");
+    exec_self(arguments);
+    ::_exit(127);
+  }
+  int status = 0;
+  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 0;
+}
+
+void Master::reload() {
+  if (state_ >= State::Finishing) {
+    return;
+  }
+  if (!new_configuration_is_good()) {
+    log::error(
+        "", "the new configuration is not good (see lwc-fpm -t): still running with the old one");
+    return;
+  }
+  std::vector<InheritedSocket> sockets;
+  std::vector<pid_t> workers;
+  std::vector<int> fds;
+  for (const auto& pool : pools_) {
+    sockets.push_back({*pool->config().listen, pool->listen_fd()});
+    std::vector<pid_t> pids = pool->holder_pids();
+    workers.insert(workers.end(), pids.begin(), pids.end());
+    std::vector<int> links = pool->worker_fds();
+    fds.insert(fds.end(), links.begin(), links.end());
+  }
+  ::sd_notify(0, "RELOADING=1\n");
+  OldWorkers::to_environment(sockets, workers, fds);
+  log::notice("", "reloading: execvp(\"" + options_.arguments[0] + "\", {" +
+                      quoted(options_.arguments) + "})");
+  exec_self(options_.arguments);
+  log::error("", errno_error("failed to reload: execvp() failed").message);
+  ::exit(EXIT_FAILURE);
+}
+
+}  // namespace lwc

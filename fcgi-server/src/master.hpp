@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The master process: pools, signals, reload. One thread, one loop; PHP was started in it and is
+// only forked from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "log_channel.hpp"
+#include "lwc/unique_fd.hpp"
+#include "old_workers.hpp"
+#include "pool.hpp"
+
+namespace lwc {
+
+struct MasterOptions {
+  std::vector<std::string> arguments;  ///< argv, to start the successor with on reload
+  UniqueFd startup;  ///< written to once ready, or when that fails; daemonizing waits for it
+};
+
+class Master {
+ public:
+  Master(config::Config config, MasterOptions options);
+
+  /// Opens sockets, starts all pools, serves until told to stop. The process's exit status.
+  int run();
+
+ private:
+  enum class State { Starting, Running, Finishing, Terminating };
+
+  Status start();
+  Status block_signals();
+  void loop();
+  void on_signals();
+  void on_child();
+  void read_log();
+  void tick();
+  void check_ready();
+  void finish();
+  void terminate();
+  void reload();
+  bool new_configuration_is_good();
+  void write_pid() const;
+  bool all_ended() const;
+
+  config::Config config_;
+  MasterOptions options_;
+  State state_ = State::Starting;
+  UniqueFd signals_;
+  LogChannel log_;
+  std::vector<std::unique_ptr<Pool>> pools_;
+  OldWorkers old_;
+  std::int64_t stop_begun_ns_ = 0;
+  bool ready_ = false;
+  int exit_status_ = 0;
+};
+
+}  // namespace lwc

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+// Templates and snapshots of a pool; worker slots are in worker_slots.cpp, how many of them in
+// process_management.cpp.
+#include "pool.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "log.hpp"
+#include "lwc/php/interpreter.hpp"
+#include "pool_process.hpp"
+#include "request_head.hpp"
+#include "slot_protocol.hpp"
+
+namespace lwc {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kWarmupLimit = 120 * kSecond;
+constexpr std::int64_t kRetryAfter = 30 * kSecond;  // a warm-up that failed
+
+std::string script_of(const std::string& warmup) {
+  return php::decode_warmup(warmup).script;
+}
+
+}  // namespace
+
+Pool::Pool(config::PoolConfig config, UniqueFd listen, LogChannel& log, std::string engine)
+    : config_(std::move(config)),
+      listen_(std::move(listen)),
+      log_(log),
+      engine_(std::move(engine)) {}
+
+Status Pool::start() {
+  auto slots = static_cast<std::uint32_t>(std::max(config_.pm_max_children, 1));
+  Result<PoolBoardPtr> board = make_board(slots);
+  if (!board) {
+    return board.error();
+  }
+  board_ = std::move(*board);
+  board_->started = realtime_ns() / kSecond;
+  slots_.resize(slots);
+  warmups_open_ = config_.lwc_snapshots ? config_.lwc_warmup.size() : 0;
+  return start_base();
+}
+
+Status Pool::start_base() {
+  Result<ControlPair> pair = make_control_pair();
+  if (!pair) {
+    return pair.error();
+  }
+  pid_t pid = ::fork();
+  if (pid < 0) {
+    return errno_error("[pool " + config_.name + "] cannot fork the base template");
+  }
+  if (pid == 0) {
+    pair->master.reset();
+    run_base_template(config_, engine_, listen_.get(), *board_, log_, std::move(pair->other));
+  }
+  Template base;
+  base.handle = TemplateHandle(std::move(pair->master));
+  base.pid = pid;
+  base.started_ns = monotonic_ns();
+  templates_.insert_or_assign(kBaseSnapshot, std::move(base));
+  return ok();
+}
+
+void Pool::add_fds(std::vector<pollfd>& fds) const {
+  for (const auto& [id, one] : templates_) {
+    if (one.handle) {
+      fds.push_back({one.handle.fd(), POLLIN, 0});
+    }
+  }
+  for (const WorkerSlot& slot : slots_) {
+    if (slot.live) {
+      fds.push_back({slot.control.get(), POLLIN, 0});
+    }
+  }
+  if (config_.pm == config::ProcessManager::Ondemand && started_workers_ && !stopping_ &&
+      count().idle == 0) {
+    fds.push_back({listen_.get(), POLLIN, 0});
+  }
+}
+
+void Pool::on_readable(int fd) {
+  if (fd == listen_.get()) {
+    manage_ondemand();
+    return;
+  }
+  for (auto& [id, one] : templates_) {
+    if (one.handle && one.handle.fd() == fd) {
+      on_template(id);
+      return;
+    }
+  }
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].live && slots_[i].control.get() == fd) {
+      on_slot_message(i);
+      return;
+    }
+  }
+}
+
+void Pool::on_template(SnapshotId id) {
+  for (;;) {
+    auto found = templates_.find(id);
+    std::optional<TemplateEvent> event = found == templates_.end() || !found->second.handle
+                                             ? std::nullopt
+                                             : found->second.handle.receive();
+    if (!event) {
+      return;
+    }
+    switch (event->kind) {
+      case TemplateEvent::Kind::Ready:
+        on_ready(id, found->second, *event);
+        break;
+      case TemplateEvent::Kind::Failed:
+        on_failed(id, event->text);
+        break;
+      case TemplateEvent::Kind::Stale:
+        retire(id);
+        break;
+      case TemplateEvent::Kind::Spawned:
+        on_spawned(*event);
+        break;
+      case TemplateEvent::Kind::Preparing:
+        if (auto made = templates_.find(event->snapshot); made != templates_.end()) {
+          made->second.pid = event->pid;
+        }
+        break;
+      case TemplateEvent::Kind::Refused:
+        log::error(config_.name, event->text);
+        std::erase(slots_[event->slot].starting, event->snapshot);
+        break;
+      case TemplateEvent::Kind::Gone:
+        found->second.handle = TemplateHandle();
+        break;
+    }
+  }
+}
+
+void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) {
+  which.ready = true;
+  which.pid = event.pid;
+  if (id != kBaseSnapshot) {
+    SnapshotEntry& entry = *which.entry;
+    entry.id = id;
+    entry.ready_since = realtime_ns() / kSecond;
+    entry.builds.fetch_add(1);
+    entry.state.store(SnapshotState::Ready, std::memory_order_release);
+    log::notice(config_.name, "snapshot " + std::to_string(id) + " of '" + entry.script.data() +
+                                  "' is ready, pid " + std::to_string(event.pid) +
+                                  (event.text.empty() ? "" : ", " + event.text));
+    check_warmups();
+    return;
+  }
+  if (!started_workers_ && config_.lwc_snapshots) {
+    for (const config::Warmup& warmup : config_.lwc_warmup) {
+      php::Warmup run;
+      run.script = warmup.script;
+      run.uri = warmup.uri;
+      on_wanted(php::encode_warmup(run));
+    }
+  }
+  check_warmups();
+}
+
+// A snapshot could not be made, or the base template could not even start.
+void Pool::on_failed(SnapshotId id, std::string_view reason) {
+  Template& which = templates_.at(id);
+  if (id == kBaseSnapshot) {
+    failure_ = std::string(reason);
+    return;
+  }
+  log::error(config_.name, "no snapshot of '" + std::string(which.entry->script.data()) + "': " +
+                               std::string(reason) + ". Its requests are served without one.");
+  which.entry->state.store(SnapshotState::Failed, std::memory_order_release);
+  retry_at_ns_[which.entry] = monotonic_ns() + kRetryAfter;
+  which.handle = TemplateHandle();
+  if (which.pid == 0) {
+    templates_.erase(id);
+  }
+  check_warmups();
+}
+
+void Pool::check_warmups() {
+  if (started_workers_ || failure_ || !templates_.at(kBaseSnapshot).ready) {
+    return;
+  }
+  bool open = std::any_of(
+      board_->snapshots.begin(), board_->snapshots.end(),
+      [](const SnapshotEntry& entry) { return entry.state.load() == SnapshotState::Preparing; });
+  if (!open) {
+    started_workers_ = true;
+    manage();
+  }
+}
+
+bool Pool::is_ready() const {
+  return started_workers_;
+}
+
+SnapshotEntry* Pool::entry_for(const std::string& encoded) {
+  php::Warmup warmup = php::decode_warmup(encoded);
+  auto params = warmup.params;
+  params.emplace_back("SCRIPT_FILENAME", warmup.script);
+  std::uint64_t key = snapshot_key(params, config_.lwc_snapshot_params);
+  if (SnapshotEntry* known = board_->find(key, warmup.script)) {
+    return known;
+  }
+  std::size_t limit =
+      std::min<std::size_t>(kMaxSnapshots, static_cast<std::size_t>(config_.lwc_max_snapshots));
+  for (std::size_t i = 0; i < limit; ++i) {
+    SnapshotEntry& entry = board_->snapshots[i];
+    if (entry.state.load() == SnapshotState::Free) {
+      entry.key = key;
+      set_text(entry.script, warmup.script);
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
+// A request (or the configuration) asks for a snapshot of a script.
+void Pool::on_wanted(const std::string& warmup) {
+  SnapshotEntry* entry = entry_for(warmup);
+  if (entry == nullptr) {
+    log::warning(config_.name, "no snapshot of '" + script_of(warmup) + "': lwc.max_snapshots (" +
+                                   std::to_string(config_.lwc_max_snapshots) + ") are in use");
+    return;
+  }
+  SnapshotState state = entry->state.load();
+  bool may_retry = state == SnapshotState::Failed && monotonic_ns() > retry_at_ns_[entry];
+  if (state == SnapshotState::Free || may_retry) {
+    prepare(warmup, *entry);
+  }
+}
+
+void Pool::prepare(std::string warmup, SnapshotEntry& entry) {
+  Result<ControlPair> pair = make_control_pair();
+  SnapshotId id = next_id_++;
+  Status asked = pair ? templates_.at(kBaseSnapshot).handle.prepare(id, warmup, pair->other.get())
+                      : Status{pair.error()};
+  if (!asked) {
+    log::error(config_.name, "cannot prepare a snapshot: " + asked.error().message);
+    entry.state.store(SnapshotState::Failed, std::memory_order_release);
+    retry_at_ns_[&entry] = monotonic_ns() + kRetryAfter;
+    return;
+  }
+  entry.state.store(SnapshotState::Preparing, std::memory_order_release);
+  Template made;
+  made.handle = TemplateHandle(std::move(pair->master));
+  made.started_ns = monotonic_ns();
+  made.entry = &entry;
+  made.warmup = std::move(warmup);
+  templates_.emplace(id, std::move(made));
+}
+
+// The snapshot is out of date. From now on its requests go to the base, until the next one is
+// ready.
+void Pool::retire(SnapshotId id) {
+  Template& old = templates_.at(id);
+  log::notice(config_.name, "snapshot " + std::to_string(id) + " of '" + old.entry->script.data() +
+                                "' is out of date, preparing another");
+  old.handle = TemplateHandle();  // the template ends when its control closes
+  SnapshotEntry& entry = *old.entry;
+  std::string warmup = old.warmup;
+  prepare(std::move(warmup), entry);
+}
+
+void Pool::on_template_exit(SnapshotId id, int status) {
+  on_template(id);  // its last words
+  auto found = templates_.find(id);
+  if (found == templates_.end()) {
+    return;
+  }
+  Template gone = std::move(found->second);
+  templates_.erase(found);
+  if (stopping_ || failure_) {
+    return;
+  }
+  if (id == kBaseSnapshot) {
+    log::warning(config_.name, "base template " + std::to_string(gone.pid) + " ended (" +
+                                   describe_status(status) + "), starting another");
+    if (!gone.ready) {
+      failure_ = "the base template ended before it was ready (" + describe_status(status) + ")";
+      return;
+    }
+    if (Status started = start_base(); !started) {
+      failure_ = started.error().message;
+    }
+    return;
+  }
+  SnapshotEntry& entry = *gone.entry;
+  if (gone.ready && entry.id == id && entry.state.load() == SnapshotState::Ready) {
+    log::warning(config_.name, "template " + std::to_string(gone.pid) + " of '" +
+                                   entry.script.data() + "' ended (" + describe_status(status) +
+                                   "), preparing another");
+    prepare(gone.warmup, entry);
+  } else if (!gone.ready && entry.state.load() == SnapshotState::Preparing) {
+    templates_.emplace(id, std::move(gone));
+    on_failed(id, "its warm-up ended early (" + describe_status(status) + ")");
+    templates_.erase(id);
+  }
+}
+
+void Pool::tick() {
+  for (auto& [id, one] : templates_) {
+    if (id != kBaseSnapshot && !one.ready && one.pid > 0 &&
+        monotonic_ns() - one.started_ns > kWarmupLimit) {
+      log::error(config_.name, "the warm-up of '" + std::string(one.entry->script.data()) +
+                                   "' did not reach lwc_snapshot() in " +
+                                   std::to_string(kWarmupLimit / kSecond) +
+                                   " seconds, terminating it");
+      ::kill(one.pid, SIGKILL);
+    }
+  }
+  if (started_workers_ && !stopping_) {
+    check_overdue();
+    manage();
+  }
+}
+
+bool Pool::on_exit(pid_t pid, int status) {
+  std::vector<SnapshotId> ids;
+  for (const auto& [id, one] : templates_) {
+    ids.push_back(id);
+  }
+  for (SnapshotId id : ids) {
+    on_template(id);  // learn who was forked before this exit was noticed
+  }
+  for (const auto& [id, one] : templates_) {
+    if (one.pid == pid) {
+      on_template_exit(id, status);
+      return true;
+    }
+  }
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    auto& holders = slots_[i].holders;
+    auto found = std::find_if(holders.begin(), holders.end(),
+                              [pid](const Holder& h) { return h.pid == pid; });
+    if (found != holders.end()) {
+      Holder holder = *found;
+      holders.erase(found);
+      on_holder_exit(i, holder, status);
+      return true;
+    }
+  }
+  return false;
+}
+
+void Pool::stop_gracefully() {
+  stopping_ = true;
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].live) {
+      stop_worker(i);
+    }
+  }
+  for (auto& [id, one] : templates_) {
+    one.handle = TemplateHandle();
+  }
+}
+
+void Pool::signal_all(int signal) {
+  stopping_ = stopping_ || signal == SIGTERM || signal == SIGKILL;
+  for (pid_t pid : pids()) {
+    ::kill(pid, signal);
+  }
+}
+
+std::vector<pid_t> Pool::pids() const {
+  std::vector<pid_t> all = holder_pids();
+  for (const auto& [id, one] : templates_) {
+    if (one.pid > 0) {
+      all.push_back(one.pid);
+    }
+  }
+  return all;
+}
+
+std::vector<pid_t> Pool::holder_pids() const {
+  std::vector<pid_t> all;
+  for (const WorkerSlot& slot : slots_) {
+    for (const Holder& holder : slot.holders) {
+      all.push_back(holder.pid);
+    }
+  }
+  return all;
+}
+
+bool Pool::has_processes() const {
+  return !pids().empty();
+}
+
+std::vector<int> Pool::worker_fds() const {
+  std::vector<int> fds;
+  for (const WorkerSlot& slot : slots_) {
+    if (!slot.live) {
+      continue;
+    }
+    fds.push_back(slot.control.get());
+    fds.push_back(slot.control_other.get());
+    for (const auto& [id, one] : slot.inboxes) {
+      fds.push_back(one.send.get());
+      fds.push_back(one.receive.get());
+    }
+  }
+  return fds;
+}
+
+}  // namespace lwc

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The master's view of one pool: its templates, its worker slots, and who is to be started or ended
+// when. The master alone calls it, from its event loop. The races with workers are described in
+// ../DESIGN.md.
+#pragma once
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "log_channel.hpp"
+#include "lwc/message.hpp"
+#include "lwc/template.hpp"
+#include "scoreboard.hpp"
+
+namespace lwc {
+
+class Pool {
+ public:
+  Pool(config::PoolConfig config, UniqueFd listen, LogChannel& log, std::string engine);
+
+  /// Makes the shared memory and forks the base template.
+  Status start();
+
+  /// Descriptors to watch for reading.
+  void add_fds(std::vector<pollfd>& fds) const;
+  void on_readable(int fd);
+  /// True when `pid` was one of this pool's processes.
+  bool on_exit(pid_t pid, int status);
+  /// Once a second: process management, overdue requests and warm-ups.
+  void tick();
+
+  /// All that was to be prepared before traffic has been prepared, or has failed.
+  bool is_ready() const;
+  /// The reason why the pool can never become ready.
+  const std::optional<std::string>& failure() const { return failure_; }
+
+  void stop_gracefully();       ///< every worker ends after its current request
+  void signal_all(int signal);  ///< to every process of the pool
+  bool has_processes() const;
+  std::vector<pid_t> pids() const;
+  std::vector<pid_t> holder_pids() const;
+  /// Descriptors that workers need until they have ended, kept open over a reload.
+  std::vector<int> worker_fds() const;
+
+  const config::PoolConfig& config() const { return config_; }
+  int listen_fd() const { return listen_.get(); }
+  PoolBoard& board() { return *board_; }
+
+ private:
+  struct Template {
+    TemplateHandle handle;
+    pid_t pid = 0;
+    bool ready = false;
+    std::int64_t started_ns = 0;
+    SnapshotEntry* entry = nullptr;  // null for the base
+    std::string warmup;              // encoded
+  };
+  struct Holder {
+    pid_t pid;
+    SnapshotId snapshot;
+    std::int64_t started_ns;
+  };
+  struct Inbox {
+    UniqueFd send;
+    UniqueFd receive;  // kept here too, so that what was sent outlives a holder
+  };
+  struct WorkerSlot {
+    bool live = false;
+    bool idle_kill = false;  // ended by process management
+    UniqueFd control;
+    UniqueFd control_other;
+    std::map<SnapshotId, Inbox> inboxes;
+    std::vector<Holder> holders;
+    std::vector<SnapshotId> starting;  // asked for, not yet there
+  };
+
+  // pool.cpp: templates and snapshots
+  Status start_base();
+  void on_template(SnapshotId id);
+  void on_ready(SnapshotId id, Template& which, const TemplateEvent& event);
+  void on_failed(SnapshotId id, std::string_view reason);
+  void prepare(std::string warmup, SnapshotEntry& entry);
+  void on_wanted(const std::string& warmup);
+  void retire(SnapshotId id);
+  SnapshotEntry* entry_for(const std::string& warmup);
+  void on_template_exit(SnapshotId id, int status);
+  void check_warmups();
+
+  // worker_slots.cpp: slots and holders
+  void start_worker(std::uint32_t index);
+  void spawn_holder(std::uint32_t index, SnapshotId snapshot);
+  void on_spawned(const TemplateEvent& event);
+  void on_slot_message(std::uint32_t index);
+  void answer_link(std::uint32_t index, SnapshotId snapshot);
+  Inbox* inbox(std::uint32_t index, SnapshotId snapshot);
+  void on_holder_exit(std::uint32_t index, const Holder& holder, int status);
+  void fill_gap(std::uint32_t index, const Holder& dead);
+  void reroute_to_base(std::uint32_t index, SnapshotId from);
+  void send_recover(std::uint32_t index, SnapshotId to);
+  void end_slot(std::uint32_t index);
+  void log_exit(const Holder& holder, int status, bool expected) const;
+
+  // process_management.cpp
+  void manage();
+  void manage_dynamic();
+  void manage_ondemand();
+  void start_workers(int count);
+  void stop_worker(std::uint32_t index);
+  void check_overdue();
+  struct Counts {
+    int idle = 0;
+    int active = 0;
+    std::uint32_t longest_idle = 0;
+    bool has_idle = false;
+  };
+  Counts count() const;
+
+  config::PoolConfig config_;
+  UniqueFd listen_;
+  LogChannel& log_;
+  std::string engine_;
+  PoolBoardPtr board_;
+  std::map<SnapshotId, Template> templates_;
+  std::vector<WorkerSlot> slots_;
+  SnapshotId next_id_ = 1;
+  std::map<SnapshotEntry*, std::int64_t> retry_at_ns_;
+  std::size_t warmups_open_ = 0;
+  bool started_workers_ = false;
+  bool stopping_ = false;
+  int spawn_rate_ = 1;
+  std::optional<std::string> failure_;
+};
+
+}  // namespace lwc

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pool_process.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "child_host.hpp"
+#include "lwc/engine.hpp"
+#include "lwc/php/interpreter.hpp"
+#include "lwc/template.hpp"
+#include "worker.hpp"
+
+namespace lwc {
+namespace {
+
+struct Identity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string name;
+  std::string home;
+  bool change = false;
+};
+
+Result<Identity> find_identity(const config::PoolConfig& pool) {
+  Identity who;
+  if (::geteuid() != 0 || !pool.user || pool.user->empty()) {
+    return who;
+  }
+  who.change = true;
+  char* end = nullptr;
+  unsigned long number = std::strtoul(pool.user->c_str(), &end, 10);
+  const passwd* entry =
+      *end == '\0' ? ::getpwuid(static_cast<uid_t>(number)) : ::getpwnam(pool.user->c_str());
+  if (entry == nullptr && *end != '\0') {
+    return Error{"cannot get uid for user '" + *pool.user + "'"};
+  }
+  who.uid = entry != nullptr ? entry->pw_uid : static_cast<uid_t>(number);
+  who.gid = entry != nullptr ? entry->pw_gid : static_cast<gid_t>(number);
+  if (entry != nullptr) {
+    who.name = entry->pw_name;
+    who.home = entry->pw_dir;
+  }
+  if (pool.group && !pool.group->empty()) {
+    number = std::strtoul(pool.group->c_str(), &end, 10);
+    const group* found = *end == '\0' ? nullptr : ::getgrnam(pool.group->c_str());
+    if (found == nullptr && *end != '\0') {
+      return Error{"cannot get gid for group '" + *pool.group + "'"};
+    }
+    who.gid = found != nullptr ? found->gr_gid : static_cast<gid_t>(number);
+  }
+  return who;
+}
+
+Status set_limit(int resource, int value, const char* name) {
+  rlimit limit{};
+  limit.rlim_cur = limit.rlim_max = value == -1 ? RLIM_INFINITY : static_cast<rlim_t>(value);
+  if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) {
+    return errno_error(std::string("cannot set ") + name + " to " + std::to_string(value));
+  }
+  return ok();
+}
+
+Status set_limits(const config::PoolConfig& pool) {
+  if (pool.rlimit_files > 0) {
+    if (Status set = set_limit(RLIMIT_NOFILE, pool.rlimit_files, "rlimit_files"); !set) {
+      return set;
+    }
+  }
+  if (pool.rlimit_core != 0) {
+    if (Status set = set_limit(RLIMIT_CORE, pool.rlimit_core, "rlimit_core"); !set) {
+      return set;
+    }
+  }
+  if (pool.process_priority != config::kPriorityUnset && ::geteuid() == 0 &&
+      ::setpriority(PRIO_PROCESS, 0, pool.process_priority) != 0) {
+    return errno_error("cannot set process.priority to " + std::to_string(pool.process_priority));
+  }
+  return ok();
+}
+
+Status change_directories(const config::PoolConfig& pool) {
+  if (pool.chroot && !pool.chroot->empty() && ::geteuid() == 0) {
+    if (::chroot(pool.chroot->c_str()) != 0) {
+      return errno_error("cannot chroot to '" + *pool.chroot + "'");
+    }
+    if (!pool.chdir && ::chdir("/") != 0) {
+      return errno_error("cannot chdir to '/'");
+    }
+  }
+  if (pool.chdir && !pool.chdir->empty() && ::chdir(pool.chdir->c_str()) != 0) {
+    return errno_error("cannot chdir to '" + *pool.chdir + "'");
+  }
+  return ok();
+}
+
+Status change_user(const config::PoolConfig& pool, const Identity& who) {
+  if (who.change) {
+    if (::setgid(who.gid) != 0 || (who.uid != 0 && ::initgroups(who.name.c_str(), who.gid) != 0) ||
+        ::setuid(who.uid) != 0) {
+      return errno_error("cannot become user '" + *pool.user + "'");
+    }
+    if (pool.process_dumpable) {
+      ::prctl(PR_SET_DUMPABLE, 1);
+    }
+  }
+  return ok();
+}
+
+void set_environment(const config::PoolConfig& pool, const Identity& who) {
+  // A value "$NAME" means the daemon's own variable, so look those up before they are cleared.
+  std::vector<std::pair<std::string, std::string>> values;
+  if (!who.name.empty()) {
+    values.emplace_back("USER", who.name);
+    values.emplace_back("HOME", who.home);
+  }
+  for (auto one = pool.env.rbegin(); one != pool.env.rend(); ++one) {
+    if (one->value.starts_with("$")) {
+      if (const char* own = std::getenv(one->value.c_str() + 1)) {
+        values.emplace_back(one->key, own);
+      }
+    } else {
+      values.emplace_back(one->key, one->value);
+    }
+  }
+  if (pool.clear_env) {
+    ::clearenv();
+  }
+  for (const auto& [name, value] : values) {
+    ::setenv(name.c_str(), value.c_str(), 1);
+  }
+}
+
+php::PoolOptions php_options(const config::PoolConfig& pool) {
+  php::PoolOptions options;
+  for (const config::KeyValue& one : pool.php_values) {
+    options.ini.push_back({one.key, one.value, false});
+  }
+  for (const config::KeyValue& one : pool.php_admin_values) {
+    options.ini.push_back({one.key, one.value, true});
+  }
+  options.limit_extensions = pool.limit_extensions;
+  options.snapshot_params = pool.lwc_snapshot_params;
+  options.allow_fds = pool.lwc_snapshot_allow_fds;
+  options.snapshots = pool.lwc_snapshots;
+  return options;
+}
+
+WorkerOptions worker_options(const config::PoolConfig& pool) {
+  WorkerOptions options;
+  options.pool = pool.name;
+  options.snapshot_params = pool.lwc_snapshot_params;
+  options.terminate_timeout = std::chrono::seconds(pool.request_terminate_timeout);
+  options.track_finished = pool.request_terminate_timeout_track_finished;
+  options.max_requests = static_cast<std::uint64_t>(pool.pm_max_requests);
+  options.snapshots = pool.lwc_snapshots;
+  std::string clients = pool.listen_allowed_clients.value_or("");
+  for (std::size_t begin = 0; begin < clients.size();) {
+    std::size_t end = std::min(clients.find_first_of(", ", begin), clients.size());
+    if (end > begin) {
+      options.allowed_clients.push_back(clients.substr(begin, end - begin));
+    }
+    begin = end + 1;
+  }
+  return options;
+}
+
+[[noreturn]] void give_up(const UniqueFd& control, const std::string& why) {
+  report_failure(control.get(), why);
+  ::_exit(EXIT_FAILURE);
+}
+
+void reset_signals() {
+  for (int signal : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGHUP}) {
+    ::signal(signal, SIG_DFL);
+  }
+  ::signal(SIGQUIT, SIG_IGN);  // a template ends when its control closes
+  ::signal(SIGINT, SIG_IGN);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+}  // namespace
+
+void run_base_template(const config::PoolConfig& pool, const std::string& engine_name,
+                       int listen_fd, PoolBoard& board, LogChannel& log, UniqueFd control) {
+  reset_signals();
+  // Two descriptors for one end: one for the engine, one to say why there is none.
+  UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
+  Result<std::unique_ptr<Engine>> engine = make_engine(engine_name, std::move(control));
+  if (!engine) {
+    give_up(voice, engine.error().message);
+  }
+  Result<Identity> who = find_identity(pool);
+  if (!who) {
+    give_up(voice, who.error().message);
+  }
+  set_environment(pool, *who);
+  for (Status (*step)(const config::PoolConfig&) : {set_limits, change_directories}) {
+    if (Status done = step(pool); !done) {
+      give_up(voice, done.error().message);
+    }
+  }
+  if (Status opened = (*engine)->acquire_privileges(); !opened) {
+    give_up(voice, opened.error().message);
+  }
+  if (Status changed = change_user(pool, *who); !changed) {
+    give_up(voice, changed.error().message);
+  }
+  log.send(php::LogLevel::Debug, pool.name, "snapshot engine: " + std::string((*engine)->name()));
+  voice.reset();
+  // These live as long as the process and everything forked from it.
+  auto* worker = new Worker(worker_options(pool), listen_fd, board, log);
+  auto* host = new ChildHost(*worker, log);
+  reset_signals();  // libfcgi has put in handlers of its own for SIGTERM and SIGUSR1
+  php::run_pool(php_options(pool), **engine, *worker, *host);
+}
+
+std::string describe_status(int status) {
+  if (WIFEXITED(status)) {
+    return "with code " + std::to_string(WEXITSTATUS(status));
+  }
+  int signal = WTERMSIG(status);
+  const char* name = ::sigabbrev_np(signal);
+  return "on signal " + std::to_string(signal) + " (SIG" + (name != nullptr ? name : "?") +
+         (WCOREDUMP(status) ? " - core dumped" : "") + ")";
+}
+
+}  // namespace lwc

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "config/config.hpp"
+#include "log_channel.hpp"
+#include "lwc/unique_fd.hpp"
+#include "scoreboard.hpp"
+
+namespace lwc {
+
+/// The life of a pool's base template, in a process just forked from the master: limits, user,
+/// directories, environment, ini settings, then the engine. Never returns. What goes wrong is told
+/// to the master over `control`.
+[[noreturn]] void run_base_template(const config::PoolConfig& pool, const std::string& engine,
+                                    int listen_fd, PoolBoard& board, LogChannel& log,
+                                    UniqueFd control);
+
+/// "with code 1", "on signal 11 (SIGSEGV - core dumped)": the middle of php-fpm's line about an
+/// ended child.
+std::string describe_status(int status);
+
+}  // namespace lwc

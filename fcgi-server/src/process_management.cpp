@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many workers a pool has: pm = static, dynamic or ondemand, with php-fpm's meaning of every
+// pm.* key.
+#include <algorithm>
+#include <csignal>
+
+#include "log.hpp"
+#include "pool.hpp"
+
+namespace lwc {
+
+using config::ProcessManager;
+
+Pool::Counts Pool::count() const {
+  Counts counts;
+  std::int64_t longest = 0;
+  std::int64_t now = monotonic_ns();
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = board_->slot(i);
+    if (!slots_[i].live || slot.stop.load() != 0) {
+      continue;
+    }
+    if (slot.stage.load() != Stage::Idle) {
+      ++counts.active;
+      continue;
+    }
+    ++counts.idle;
+    std::int64_t idle = now - slot.idle_since_ns.load();
+    if (!counts.has_idle || idle > longest) {
+      longest = idle;
+      counts.longest_idle = i;
+      counts.has_idle = true;
+    }
+  }
+  return counts;
+}
+
+void Pool::start_workers(int count) {
+  for (std::uint32_t i = 0; i < slots_.size() && count > 0; ++i) {
+    if (!slots_[i].live) {
+      start_worker(i);
+      --count;
+    }
+  }
+}
+
+void Pool::stop_worker(std::uint32_t index) {
+  slots_[index].idle_kill = true;
+  board_->slot(index).stop = 1;
+  for (const Holder& holder : slots_[index].holders) {
+    ::kill(holder.pid, SIGQUIT);
+  }
+}
+
+void Pool::manage() {
+  if (!templates_.contains(kBaseSnapshot) || !templates_.at(kBaseSnapshot).ready) {
+    return;
+  }
+  switch (config_.pm) {
+    case ProcessManager::Dynamic:
+      manage_dynamic();
+      break;
+    case ProcessManager::Ondemand:
+      manage_ondemand();
+      break;
+    default: {
+      auto live = std::count_if(slots_.begin(), slots_.end(),
+                                [](const WorkerSlot& slot) { return slot.live; });
+      start_workers(config_.pm_max_children - static_cast<int>(live));
+    }
+  }
+  Counts counts = count();
+  board_->max_active =
+      std::max(board_->max_active.load(), static_cast<std::uint32_t>(counts.active));
+}
+
+void Pool::manage_dynamic() {
+  Counts counts = count();
+  int total = counts.idle + counts.active;
+  if (total == 0) {
+    start_workers(std::max(config_.pm_start_servers, 1));
+    return;
+  }
+  if (counts.idle > config_.pm_max_spare_servers && counts.has_idle) {
+    stop_worker(counts.longest_idle);
+    spawn_rate_ = 1;
+    return;
+  }
+  if (counts.idle >= config_.pm_min_spare_servers) {
+    spawn_rate_ = 1;
+    return;
+  }
+  if (total >= config_.pm_max_children) {
+    if (board_->max_children_reached.fetch_add(1) == 0) {
+      log::warning(config_.name, "server reached pm.max_children setting (" +
+                                     std::to_string(config_.pm_max_children) +
+                                     "), consider raising it");
+    }
+    return;
+  }
+  if (spawn_rate_ >= 8) {
+    log::warning(config_.name,
+                 "seems busy (you may need to increase pm.start_servers, or "
+                 "pm.min/max_spare_servers), spawning " +
+                     std::to_string(spawn_rate_) + " children, there are " +
+                     std::to_string(counts.idle) + " idle, and " + std::to_string(total) +
+                     " total children");
+  }
+  int missing = config_.pm_min_spare_servers - counts.idle;
+  start_workers(std::min({missing, spawn_rate_, config_.pm_max_children - total}));
+  spawn_rate_ = std::min(spawn_rate_ * 2, std::max(config_.pm_max_spawn_rate, 1));
+}
+
+void Pool::manage_ondemand() {
+  Counts counts = count();
+  if (counts.idle > 0) {
+    const Slot& slot = board_->slot(counts.longest_idle);
+    std::int64_t limit = config_.pm_process_idle_timeout * 1'000'000'000LL;
+    if (monotonic_ns() - slot.idle_since_ns.load() > limit) {
+      stop_worker(counts.longest_idle);
+    }
+    return;
+  }
+  pollfd pending{listen_.get(), POLLIN, 0};
+  if (::poll(&pending, 1, 0) <= 0) {
+    return;
+  }
+  if (counts.active >= config_.pm_max_children) {
+    if (board_->max_children_reached.fetch_add(1) == 0) {
+      log::warning(config_.name, "server reached max_children setting (" +
+                                     std::to_string(config_.pm_max_children) +
+                                     "), consider raising it");
+    }
+    return;
+  }
+  start_workers(1);
+}
+
+// Engines end an overdue request themselves. This is for those that cannot, and for servers that
+// hang.
+void Pool::check_overdue() {
+  if (config_.request_terminate_timeout == 0) {
+    return;
+  }
+  constexpr std::int64_t kGrace = 2'000'000'000;
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    const Slot& shared = board_->slot(i);
+    Stage stage = shared.stage.load();
+    bool busy = slots_[i].live &&
+                (stage == Stage::Running || stage == Stage::ReadingHeaders || stage == Stage::Info);
+    std::int64_t spent = monotonic_ns() - shared.request_started_ns.load();
+    if (!busy || spent < config_.request_terminate_timeout * 1'000'000'000LL + kGrace) {
+      continue;
+    }
+    pid_t pid = shared.exchange.child_pid.load();
+    if (pid > 0 && shared.exchange.report.answer_finished == 0) {
+      log::warning(config_.name, "child " + std::to_string(pid) + ", script '" +
+                                     shared.script.data() + "' (request: \"" +
+                                     shared.method.data() + " " + shared.uri.data() +
+                                     "\") execution timed out, killing");
+      ::kill(pid, SIGKILL);
+    }
+  }
+}
+
+}  // namespace lwc

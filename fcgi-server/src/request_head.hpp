@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a server has to know of a request before it can choose a snapshot for it: looked at in the
+// socket's buffer (MSG_PEEK), without consuming it. Parsing for good happens in the child, by
+// libfcgi.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lwc {
+
+struct RequestHead {
+  enum class State {
+    Incomplete,  ///< more bytes are needed
+    Complete,    ///< all parameters were seen
+    Bad,         ///< not FastCGI; the connection cannot be answered
+    Ignored,     ///< a management record or another role: the child shall deal with it
+  };
+  State state = State::Incomplete;
+  std::uint16_t request_id = 0;
+  bool keep_connection = false;
+  std::vector<std::pair<std::string, std::string>> params;
+
+  std::string_view param(std::string_view name) const;
+};
+
+/// Reads as much of the head as `bytes` holds. Never trusts a length it was told.
+RequestHead read_head(std::span<const unsigned char> bytes);
+
+/// The key of the snapshot that can serve this request: SCRIPT_FILENAME, DOCUMENT_ROOT, the two ini
+/// parameters, and what lwc.snapshot_params names. FNV-1a, 64 bits; the script's path is compared
+/// besides.
+std::uint64_t snapshot_key(const RequestHead& head,
+                           const std::vector<std::string>& snapshot_params);
+std::uint64_t snapshot_key(const std::vector<std::pair<std::string, std::string>>& params,
+                           const std::vector<std::string>& snapshot_params);
+
+}  // namespace lwc

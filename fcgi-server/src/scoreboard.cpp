@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scoreboard.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <ctime>
+#include <new>
+
+namespace lwc {
+namespace {
+
+std::size_t board_size(std::uint32_t slots) {
+  return sizeof(PoolBoard) + slots * sizeof(Slot);
+}
+
+std::int64_t clock_ns(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+}  // namespace
+
+std::int64_t monotonic_ns() {
+  return clock_ns(CLOCK_MONOTONIC);
+}
+
+std::int64_t realtime_ns() {
+  return clock_ns(CLOCK_REALTIME);
+}
+
+SnapshotEntry* PoolBoard::find(std::uint64_t key, std::string_view script) {
+  for (SnapshotEntry& entry : snapshots) {
+    if (entry.state.load(std::memory_order_acquire) != SnapshotState::Free && entry.key == key &&
+        script == entry.script.data()) {
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
+SnapshotEntry* PoolBoard::find_ready(std::uint64_t key, std::string_view script) {
+  SnapshotEntry* entry = find(key, script);
+  return entry != nullptr && entry->state.load(std::memory_order_acquire) == SnapshotState::Ready
+             ? entry
+             : nullptr;
+}
+
+bool PoolBoard::is_current(SnapshotId id) const {
+  return id == kBaseSnapshot ||
+         std::any_of(snapshots.begin(), snapshots.end(), [id](const SnapshotEntry& entry) {
+           return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready &&
+                  entry.id == id;
+         });
+}
+
+bool PoolBoard::any_ready() const {
+  return std::any_of(snapshots.begin(), snapshots.end(), [](const SnapshotEntry& entry) {
+    return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready;
+  });
+}
+
+void UnmapBoard::operator()(PoolBoard* board) const {
+  ::munmap(board, board_size(board->slot_count));
+}
+
+Result<PoolBoardPtr> make_board(std::uint32_t slots) {
+  void* memory =
+      ::mmap(nullptr, board_size(slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return errno_error("cannot map shared memory for " + std::to_string(slots) + " worker slots");
+  }
+  auto* board = new (memory) PoolBoard;
+  board->slot_count = slots;
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    new (&board->slot(i)) Slot;
+  }
+  return PoolBoardPtr(board);
+}
+
+}  // namespace lwc

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all processes of a pool share: its worker slots and its table of snapshots. One MAP_SHARED
+// mapping per pool, made by the master before it forks, never undone by an engine. Plain data only.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "lwc/engine.hpp"
+#include "lwc/exchange.hpp"
+#include "lwc/result.hpp"
+
+namespace lwc {
+
+inline constexpr std::size_t kMaxPath = 1024;  // bytes kept of a path or URI, ending zero included
+inline constexpr std::size_t kMaxSnapshots = 64;
+
+/// Stage of a worker slot, as php-fpm's status page names them.
+enum class Stage : std::uint32_t { Idle, ReadingHeaders, Info, Running, Finishing, Ended };
+
+/// The baton of a slot nobody serves any more.
+inline constexpr SnapshotId kNobody = 0xffffffff;
+
+/// The baton while it is on its way to the holder of `snapshot`.
+inline constexpr SnapshotId in_transit(SnapshotId snapshot) {
+  return snapshot | 0x80000000;
+}
+
+/// One worker slot. Written by whoever holds the slot's baton (server and child in turn); `stop` by
+/// the master.
+struct Slot {
+  Exchange exchange;
+  std::atomic<std::uint32_t> in_use{0};          ///< the master has given the slot to a worker
+  std::atomic<SnapshotId> baton{kBaseSnapshot};  ///< the snapshot whose holder serves the slot now
+  std::atomic<std::uint32_t> stop{0};            ///< finish the current request, then end
+  std::atomic<Stage> stage{Stage::Idle};
+  std::atomic<std::uint64_t> requests{0};            ///< served since the worker started
+  std::atomic<std::int64_t> worker_started_ns{0};    ///< CLOCK_REALTIME
+  std::atomic<std::int64_t> request_started_ns{0};   ///< CLOCK_MONOTONIC
+  std::atomic<std::int64_t> request_duration_ns{0};  ///< of the last one that ended
+  std::atomic<std::int64_t> idle_since_ns{0};        ///< CLOCK_MONOTONIC
+  std::atomic<std::int64_t> cpu_ticks{0};            ///< CPU time of the last request, clock ticks
+  std::atomic<std::uint64_t> body_size{0};
+  std::atomic<std::uint64_t> peak_memory{0};
+  std::array<char, 16> method{};
+  std::array<char, kMaxPath> uri{};
+  std::array<char, kMaxPath> query{};
+  std::array<char, kMaxPath> script{};
+  std::array<char, 64> user{};
+  std::atomic<std::uint32_t> want_size{0};  ///< bytes used of `want`
+  std::array<char, 8192> want{};  ///< encoded php::Warmup of a site that asks for a snapshot
+};
+
+enum class SnapshotState : std::uint32_t {
+  Free,
+  Preparing,  ///< its warm-up runs; requests go to the base
+  Ready,
+  Failed,  ///< `reason` says why; tried again when `retry_at_ns` has passed
+};
+
+/// One application snapshot. Written by the master only; `state` last (release), read first
+/// (acquire).
+struct SnapshotEntry {
+  std::atomic<SnapshotState> state{SnapshotState::Free};
+  std::atomic<SnapshotId> id{0};
+  std::atomic<std::uint64_t> key{0};  ///< identity(): script and the parameters that belong to it
+  std::atomic<std::int64_t> ready_since{0};  ///< seconds since the epoch
+  std::atomic<std::uint64_t> served{0};      ///< requests, written by holders
+  std::atomic<std::uint32_t> builds{0};
+  std::array<char, kMaxPath> script{};
+};
+
+struct PoolBoard {
+  std::atomic<std::uint64_t> accepted{0};  ///< connections' requests since start
+  std::atomic<std::uint64_t> slow{0};
+  std::atomic<std::uint64_t> faults{0};
+  std::atomic<std::uint64_t> timeouts{0};
+  std::atomic<std::uint32_t> max_children_reached{0};
+  std::atomic<std::uint32_t> max_active{0};
+  std::atomic<std::uint32_t> max_listen_queue{0};
+  std::atomic<std::int64_t> started{0};  ///< seconds since the epoch
+  std::array<SnapshotEntry, kMaxSnapshots> snapshots;
+  std::uint32_t slot_count = 0;
+
+  Slot& slot(std::uint32_t index) { return reinterpret_cast<Slot*>(this + 1)[index]; }
+
+  /// The entry whose snapshot serves requests with this key now, or null.
+  SnapshotEntry* find_ready(std::uint64_t key, std::string_view script);
+  /// The entry of this key in whatever state, or null.
+  SnapshotEntry* find(std::uint64_t key, std::string_view script);
+  /// True while `id` is what its entry offers. The base always is.
+  bool is_current(SnapshotId id) const;
+  bool any_ready() const;
+};
+
+/// Copies text into one of the arrays above, cut to fit and ended by zero.
+template <std::size_t N>
+void set_text(std::array<char, N>& to, std::string_view from) {
+  std::size_t length = from.copy(to.data(), N - 1);
+  to[length] = '\0';
+}
+
+struct UnmapBoard {
+  void operator()(PoolBoard* board) const;
+};
+using PoolBoardPtr = std::unique_ptr<PoolBoard, UnmapBoard>;
+Result<PoolBoardPtr> make_board(std::uint32_t slots);
+
+std::int64_t monotonic_ns();
+std::int64_t realtime_ns();
+
+}  // namespace lwc

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Message kinds between the holders of a slot, and between a holder and the master.
+#pragma once
+
+#include <cstdint>
+
+namespace lwc {
+
+enum class SlotMessage : std::uint32_t {
+  // holder -> master, on the slot's control socket. Only the holder with the baton speaks.
+  NeedLink = 200,  ///< snapshot: where is this slot's holder of it? Answered by Link or NoLink.
+  WantSnapshot,    ///< text: the parameters of a request whose script called lwc_snapshot()
+  // master -> holder
+  Link,    ///< snapshot; descriptor: the sending end of that holder's inbox
+  NoLink,  ///< there is no such snapshot (any more)
+  // holder -> holder, on an inbox
+  Baton,  ///< serve the slot from here on; with a descriptor: begin with the request on this
+          ///< connection
+  // master -> holder, on an inbox
+  Recover,  ///< the baton was on its way here when its sender died: serve the slot, unless it has
+            ///< arrived after all
+};
+
+}  // namespace lwc

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker.hpp"
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "error_page.hpp"
+#include "lwc/fault_handler.hpp"
+#include "slot_protocol.hpp"
+
+namespace lwc {
+namespace {
+
+constexpr std::size_t kPeek =
+    64 * 1024;  // bytes of a request that are looked at to choose a snapshot
+constexpr int kFirstByteTimeoutMs =
+    5000;  // as php-fpm: a client that connects has 5 seconds to say something
+constexpr int kHeadTimeoutMs = 30000;  // and 30 to send all parameters
+constexpr int kKeepPollMs = 1000;      // how often an idle kept connection looks whether to stop
+constexpr int kBatonPollMs =
+    1000;  // how often a holder without the baton looks whether the slot has ended
+constexpr int kLinkTimeoutMs = 2000;
+
+// For the signal handler: what makes accept() of a worker return that was told to stop just before
+// it.
+int g_listen_fd = -1;
+int g_dead_fd = -1;
+std::atomic<std::uint32_t>* g_stop = nullptr;
+
+void on_stop_signal(int) {
+  g_stop->store(1);
+  if (g_listen_fd >= 0) {
+    ::dup2(g_dead_fd, g_listen_fd);
+  }
+}
+
+void on_wake_signal(int) {}
+
+void handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  ::sigaction(signal, &action, nullptr);
+}
+
+// The bytes of one request's head. Static: a holder serves one request at a time.
+std::array<unsigned char, kPeek> g_peek;
+
+}  // namespace
+
+void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd control, UniqueFd inbox) {
+  slot_ = &board_.slot(slot);
+  own_ = snapshot;
+  control_ = std::move(control);
+  inbox_ = std::move(inbox);
+  void* memory =
+      ::mmap(nullptr, sizeof(State), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    log_.send(php::LogLevel::Error, options_.pool,
+              errno_error("cannot map a worker's state").message);
+    ::_exit(EXIT_FAILURE);
+  }
+  state_ = new (memory) State;
+  g_dead_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_listen_fd = listen_fd_;
+  g_stop = &slot_->stop;
+  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);  // the master gone: finish what runs, then end
+  handle(SIGQUIT, on_stop_signal);
+  handle(SIGUSR1, on_wake_signal);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) {
+    ::signal(signal, SIG_DFL);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (Status installed = install_fault_handler(slot_->exchange); !installed) {
+    log_.send(php::LogLevel::Warning, options_.pool, installed.error().message);
+  }
+}
+
+std::vector<int> Worker::server_descriptors() {
+  std::vector<int> fds{listen_fd_, control_.get(), inbox_.get(), g_dead_fd, state_->connection};
+  for (std::uint32_t i = 0; i < state_->link_count; ++i) {
+    fds.push_back(state_->links[i].fd);
+  }
+  std::erase(fds, -1);
+  return fds;
+}
+
+void Worker::entered_child() {
+  // Here a signal to stop is the server's business; the request is finished first.
+  handle(SIGQUIT, on_wake_signal);
+  g_listen_fd = -1;
+  control_.release();  // closed already
+  inbox_.release();
+  listen_fd_ = -1;
+}
+
+bool Worker::should_stop() {
+  return slot_->stop.load() != 0 ||
+         (options_.max_requests > 0 && slot_->requests.load() >= options_.max_requests);
+}
+
+void Worker::leave() {
+  if (state_->connection >= 0) {
+    drop_connection();
+  }
+  slot_->baton = kNobody;
+  slot_->stage = Stage::Ended;
+}
+
+bool Worker::next(Job& job) {
+  for (;;) {
+    if (slot_->baton.load() != own_ && !wait_for_baton()) {
+      return false;
+    }
+    if (state_->handed) {
+      state_->handed = false;
+      // The sender looked at this request and chose this snapshot. Only its id is needed again.
+      if (!look_at_request()) {
+        drop_connection();
+        continue;
+      }
+      begin_request(job);
+      return true;
+    }
+    if (should_stop()) {
+      leave();
+      return false;
+    }
+    if (!board_.is_current(own_)) {  // replaced by a newer snapshot
+      if (give_baton(kBaseSnapshot, -1)) {
+        return false;
+      }
+    }
+    slot_->stage = Stage::Idle;
+    slot_->idle_since_ns = monotonic_ns();
+    if (!take_connection()) {
+      continue;
+    }
+    SnapshotId wanted = choose_snapshot();
+    if (wanted == own_ || (!give_baton(wanted, state_->connection) && own_ == kBaseSnapshot)) {
+      begin_request(job);
+      return true;
+    }
+    if (slot_->baton.load() == own_ && !give_baton(kBaseSnapshot, state_->connection)) {
+      send_error_page(state_->connection, head_.request_id, 503);
+      drop_connection();
+    }
+  }
+}
+
+// True once this holder serves the slot; false: it is to end.
+bool Worker::wait_for_baton() {
+  while (slot_->baton.load() != own_) {
+    if (slot_->baton.load() == kNobody) {
+      return false;
+    }
+    std::array<pollfd, 2> wait{pollfd{inbox_.get(), POLLIN, 0}, pollfd{control_.get(), 0, 0}};
+    if (::poll(wait.data(), wait.size(), kBatonPollMs) <= 0) {
+      continue;
+    }
+    Message message;
+    if ((wait[0].revents & POLLIN) == 0 ||
+        receive_message(inbox_.get(), message, false) != Received::Message) {
+      if (wait[1].revents != 0) {
+        return false;  // the master is gone
+      }
+      continue;
+    }
+    if (message.kind == static_cast<std::uint32_t>(SlotMessage::Recover) &&
+        slot_->baton.load() != in_transit(own_)) {
+      continue;  // the message that was thought lost had arrived
+    }
+    slot_->baton = own_;
+    if (!message.fds.empty()) {
+      state_->connection = message.fds[0].release();
+      state_->handed = true;
+    }
+  }
+  return true;
+}
+
+// Hands the slot to its holder of `snapshot`, with the connection unless that is -1.
+bool Worker::give_baton(SnapshotId snapshot, int connection) {
+  if (snapshot == own_) {
+    return false;
+  }
+  int link = link_to(snapshot);
+  if (link < 0) {
+    return false;
+  }
+  Message message;
+  message.kind = static_cast<std::uint32_t>(SlotMessage::Baton);
+  std::vector<int> fds;
+  if (connection >= 0) {
+    fds.push_back(connection);
+  }
+  // In transit: if this holder dies before the message is out, the master sends another
+  // (SlotMessage::Recover).
+  slot_->baton = in_transit(snapshot);
+  if (!send_message(link, message, fds, false)) {
+    slot_->baton = own_;
+    forget_link(snapshot);
+    return false;
+  }
+  if (connection >= 0) {
+    ::close(connection);
+    state_->connection = -1;
+  }
+  return true;
+}
+
+const Worker::Link* Worker::find_link(SnapshotId snapshot) const {
+  for (std::uint32_t i = 0; i < state_->link_count; ++i) {
+    if (state_->links[i].snapshot == snapshot) {
+      return &state_->links[i];
+    }
+  }
+  return nullptr;
+}
+
+void Worker::forget_link(SnapshotId snapshot) {
+  for (std::uint32_t i = 0; i < state_->link_count; ++i) {
+    if (state_->links[i].snapshot == snapshot) {
+      ::close(state_->links[i].fd);
+      state_->links[i] = state_->links[--state_->link_count];
+      return;
+    }
+  }
+}
+
+int Worker::link_to(SnapshotId snapshot) {
+  if (const Link* known = find_link(snapshot)) {
+    return known->fd;
+  }
+  if (state_->link_count == state_->links.size()) {
+    forget_link(state_->links[0].snapshot);
+  }
+  Message ask;
+  ask.kind = static_cast<std::uint32_t>(SlotMessage::NeedLink);
+  ask.snapshot = snapshot;
+  if (!send_message(control_.get(), ask, {}, false)) {
+    return -1;
+  }
+  pollfd wait{control_.get(), POLLIN, 0};
+  Message answer;
+  while (::poll(&wait, 1, kLinkTimeoutMs) != 0) {
+    Received received = receive_message(control_.get(), answer, false);
+    if (received == Received::Closed) {
+      return -1;
+    }
+    if (received == Received::Message && answer.snapshot == snapshot) {
+      if (answer.fds.size() != 1) {
+        return -1;
+      }
+      int fd = answer.fds[0].release();
+      state_->links[state_->link_count++] = {snapshot, fd};
+      return fd;
+    }
+  }
+  return -1;
+}
+
+// True with a request in sight on state_->connection.
+bool Worker::take_connection() {
+  if (state_->connection >= 0) {
+    if (!wait_readable(kKeepPollMs)) {
+      return false;
+    }
+  } else if (!accept_connection()) {
+    return false;
+  }
+  slot_->stage = Stage::ReadingHeaders;
+  slot_->request_started_ns = monotonic_ns();
+  if (!look_at_request()) {
+    drop_connection();
+    return false;
+  }
+  return true;
+}
+
+bool Worker::accept_connection() {
+  ListenAddress peer;
+  state_->connection = ::accept4(listen_fd_, &peer.any, &peer.length, SOCK_CLOEXEC);
+  if (state_->connection < 0) {
+    if (errno != EINTR && errno != ECONNABORTED && errno != EINVAL && errno != EAGAIN) {
+      log_.send(php::LogLevel::Error, options_.pool,
+                errno_error("failed to accept a connection").message);
+      ::poll(nullptr, 0, 100);  // out of descriptors, say: let others end first
+    }
+    return false;
+  }
+  if (!is_allowed(peer, options_.allowed_clients)) {
+    log_.send(php::LogLevel::Error, options_.pool,
+              "Connection disallowed: IP address '" + describe(peer) + "' has been dropped.");
+    drop_connection();
+    return false;
+  }
+  return true;
+}
+
+bool Worker::wait_readable(int timeout_ms) {
+  pollfd wait{state_->connection, POLLIN, 0};
+  return ::poll(&wait, 1, timeout_ms) > 0;
+}
+
+// Fills head_. False: there is nothing here that could be answered.
+bool Worker::look_at_request() {
+  std::int64_t begin = monotonic_ns();
+  std::size_t seen = 0;
+  for (int pause_ms = 1;;) {
+    ssize_t got = ::recv(state_->connection, g_peek.data(), g_peek.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+      return false;
+    }
+    if (got < 0) {
+      if (errno == EAGAIN && !wait_readable(kFirstByteTimeoutMs)) {
+        return false;
+      }
+      continue;
+    }
+    auto size = static_cast<std::size_t>(got);
+    head_ = read_head({g_peek.data(), size});
+    if (head_.state == RequestHead::State::Bad) {
+      return false;
+    }
+    if (head_.state != RequestHead::State::Incomplete || size == g_peek.size()) {
+      return true;  // too long to look at: the base can serve any request
+    }
+    if (monotonic_ns() - begin > kHeadTimeoutMs * 1'000'000LL || slot_->stop.load() != 0) {
+      return false;
+    }
+    // The socket stays readable while we only peek, so wait by the clock.
+    pause_ms = size > seen ? 1 : std::min(pause_ms * 2, 50);
+    seen = size;
+    pollfd hangup{state_->connection, POLLRDHUP, 0};
+    if (::poll(&hangup, 1, pause_ms) > 0) {
+      return false;
+    }
+  }
+}
+
+SnapshotId Worker::choose_snapshot() {
+  if (!options_.snapshots || head_.state != RequestHead::State::Complete || !board_.any_ready()) {
+    return kBaseSnapshot;
+  }
+  SnapshotEntry* entry = board_.find_ready(snapshot_key(head_, options_.snapshot_params),
+                                           head_.param("SCRIPT_FILENAME"));
+  return entry != nullptr ? entry->id.load() : kBaseSnapshot;
+}
+
+void Worker::begin_request(Job& job) {
+  slot_->exchange.report = ChildReport{};
+  slot_->exchange.fault.signal = 0;
+  slot_->exchange.child_pid = 0;
+  slot_->stage = Stage::ReadingHeaders;
+  slot_->request_started_ns = monotonic_ns();
+  board_.accepted.fetch_add(1, std::memory_order_relaxed);
+  state_->request_id = head_.request_id;
+  job.connection = state_->connection;
+}
+
+std::chrono::milliseconds Worker::deadline() {
+  using std::chrono::milliseconds;
+  const ChildReport& report = slot_->exchange.report;
+  if (options_.terminate_timeout.count() == 0 ||
+      (report.answer_finished != 0 && !options_.track_finished)) {
+    return milliseconds{0};
+  }
+  auto limit = std::chrono::duration_cast<milliseconds>(options_.terminate_timeout);
+  milliseconds spent{(monotonic_ns() - slot_->request_started_ns) / 1'000'000};
+  return std::max(limit - spent, milliseconds{1});
+}
+
+void Worker::drop_connection() {
+  ::close(state_->connection);
+  state_->connection = -1;
+}
+
+void Worker::finished(const Job&, const Outcome& outcome) {
+  Slot& slot = *slot_;
+  slot.requests.fetch_add(1, std::memory_order_relaxed);
+  slot.request_duration_ns = monotonic_ns() - slot.request_started_ns;
+  const ChildReport& report = slot.exchange.report;
+  if (outcome.end != Outcome::End::Done) {
+    report_end(outcome);
+  }
+  bool answered = report.answer_started != 0;
+  if (!answered && (outcome.end != Outcome::End::Done)) {
+    int status = outcome.end == Outcome::End::TimedOut ? 504
+                 : outcome.end == Outcome::End::Lost   ? 503
+                                                       : 500;
+    send_error_page(state_->connection, state_->request_id, status);
+    close_connection(state_->connection, true);
+    state_->connection = -1;
+  } else if (report.keep_connection == 0) {
+    close_connection(state_->connection, report.unread_input != 0 && report.answer_finished != 0);
+    state_->connection = -1;
+  }
+  if (report.wants_snapshot != 0) {
+    ask_for_snapshot();
+  }
+}
+
+void Worker::report_end(const Outcome& outcome) {
+  Slot& slot = *slot_;
+  std::string who = "child " + std::to_string(slot.exchange.child_pid.load()) + ", script '" +
+                    slot.script.data() + "' (request: \"" + slot.method.data() + " " +
+                    slot.uri.data() + "\")";
+  switch (outcome.end) {
+    case Outcome::End::Fault: {
+      board_.faults.fetch_add(1);
+      std::string fault = describe_fault(slot.exchange.fault);
+      log_.send(php::LogLevel::Warning, options_.pool,
+                who + " killed by signal " + std::to_string(outcome.status) + " (SIG" +
+                    ::sigabbrev_np(outcome.status) + ")" + (fault.empty() ? "" : ": " + fault));
+      break;
+    }
+    case Outcome::End::TimedOut:
+      board_.timeouts.fetch_add(1);
+      log_.send(php::LogLevel::Warning, options_.pool,
+                who + " execution timed out (" +
+                    std::to_string(static_cast<double>(slot.request_duration_ns) / 1e9) +
+                    " sec), terminating");
+      break;
+    case Outcome::End::Exited:
+      log_.send(php::LogLevel::Warning, options_.pool,
+                who + " left with exit status " + std::to_string(outcome.status) +
+                    " before its request was over");
+      break;
+    case Outcome::End::OutOfMemory:
+      log_.send(php::LogLevel::Warning, options_.pool,
+                who + " went over its memory limit, terminating");
+      break;
+    case Outcome::End::Lost:
+      log_.send(php::LogLevel::Error, options_.pool,
+                "no child could be made for a request: fork failed");
+      break;
+    case Outcome::End::Done:
+      break;
+  }
+}
+
+// A child of the base has met lwc_snapshot(); ChildHost left in the slot what names its site.
+void Worker::ask_for_snapshot() {
+  Message message;
+  message.kind = static_cast<std::uint32_t>(SlotMessage::WantSnapshot);
+  message.text.assign(slot_->want.data(),
+                      std::min<std::size_t>(slot_->want_size, slot_->want.size()));
+  [[maybe_unused]] Status sent = send_message(control_.get(), message, {}, false);
+}
+
+}  // namespace lwc

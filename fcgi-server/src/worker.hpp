@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server's part of a holder process: take the next connection, find the snapshot that can serve
+// it, hand it to the right holder, say how it ended. Which process runs this, and what a child is,
+// is the engine's business. The races are described in ../DESIGN.md.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "listener.hpp"
+#include "log_channel.hpp"
+#include "lwc/engine.hpp"
+#include "request_head.hpp"
+#include "scoreboard.hpp"
+
+namespace lwc {
+
+/// What a worker has to know of its pool.
+struct WorkerOptions {
+  std::string pool;
+  std::vector<std::string> snapshot_params;
+  std::vector<std::string> allowed_clients;  ///< textual addresses; empty: every client
+  std::chrono::seconds terminate_timeout{0};
+  bool track_finished = false;  ///< terminate_timeout goes on after fastcgi_finish_request()
+  std::uint64_t max_requests = 0;
+  bool snapshots = true;
+};
+
+class Worker final : public Server {
+ public:
+  Worker(WorkerOptions options, int listen_fd, PoolBoard& board, LogChannel& log)
+      : options_(std::move(options)), listen_fd_(listen_fd), board_(board), log_(log) {}
+
+  void enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd control,
+                  UniqueFd inbox) override;
+  bool next(Job& job) override;
+  void finished(const Job& job, const Outcome& outcome) override;
+  std::chrono::milliseconds deadline() override;
+  Exchange& exchange() override { return slot_->exchange; }
+  void entered_child() override;
+  std::vector<int> server_descriptors() override;
+
+  Slot& slot() { return *slot_; }
+  const WorkerOptions& options() const { return options_; }
+  const std::string& pool_name() const { return options_.pool; }
+
+ private:
+  struct Link {
+    SnapshotId snapshot;
+    int fd;
+  };
+
+  bool wait_for_baton();
+  bool give_baton(SnapshotId snapshot, int connection);
+  int link_to(SnapshotId snapshot);
+  bool should_stop();
+  void leave();
+  bool take_connection();
+  bool accept_connection();
+  bool wait_readable(int timeout_ms);
+  bool look_at_request();
+  SnapshotId choose_snapshot();
+  void begin_request(Job& job);
+  void drop_connection();
+  void report_end(const Outcome& outcome);
+  void ask_for_snapshot();
+  const Link* find_link(SnapshotId snapshot) const;
+  void forget_link(SnapshotId snapshot);
+
+  const WorkerOptions options_;
+  int listen_fd_;
+  PoolBoard& board_;
+  LogChannel& log_;
+
+  Slot* slot_ = nullptr;
+  SnapshotId own_ = kBaseSnapshot;
+  UniqueFd control_;
+  UniqueFd inbox_;
+  RequestHead head_;  // of the request looked at last; valid until its child runs
+
+  // What must outlast a request, in memory of its own that no engine undoes (MAP_SHARED, but this
+  // holder's alone: children see it and leave it be).
+  struct State {
+    int connection = -1;  // the one being served, or kept open for the client's next request
+    bool handed = false;  // connection came with the baton and is meant for this snapshot
+    std::uint16_t request_id = 0;
+    std::uint32_t link_count = 0;
+    std::array<Link, kMaxSnapshots> links{};
+  };
+  State* state_ = nullptr;
+};
+
+}  // namespace lwc

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker slots of a pool: starting holders, connecting them, and filling the gap when one dies.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "log.hpp"
+#include "pool.hpp"
+#include "pool_process.hpp"
+#include "slot_protocol.hpp"
+
+namespace lwc {
+
+void Pool::start_worker(std::uint32_t index) {
+  WorkerSlot& slot = slots_[index];
+  Result<ControlPair> pair = make_control_pair();
+  if (!pair) {
+    log::error(config_.name, pair.error().message);
+    return;
+  }
+  slot = WorkerSlot{};
+  slot.live = true;
+  slot.control = std::move(pair->master);
+  slot.control_other = std::move(pair->other);
+  Slot& shared = board_->slot(index);
+  shared.stop = 0;
+  shared.requests = 0;
+  shared.baton = kBaseSnapshot;
+  shared.stage = Stage::Idle;
+  shared.idle_since_ns = monotonic_ns();
+  shared.worker_started_ns = realtime_ns();
+  shared.in_use = 1;
+  spawn_holder(index, kBaseSnapshot);
+}
+
+Pool::Inbox* Pool::inbox(std::uint32_t index, SnapshotId snapshot) {
+  WorkerSlot& slot = slots_[index];
+  if (auto known = slot.inboxes.find(snapshot); known != slot.inboxes.end()) {
+    return &known->second;
+  }
+  Result<ControlPair> pair = make_control_pair();
+  if (!pair) {
+    log::error(config_.name, pair.error().message);
+    return nullptr;
+  }
+  return &slot.inboxes.emplace(snapshot, Inbox{std::move(pair->master), std::move(pair->other)})
+              .first->second;
+}
+
+void Pool::spawn_holder(std::uint32_t index, SnapshotId snapshot) {
+  auto made_from = templates_.find(snapshot);
+  Inbox* box =
+      made_from != templates_.end() && made_from->second.ready ? inbox(index, snapshot) : nullptr;
+  if (box == nullptr) {
+    return;
+  }
+  WorkerSlot& slot = slots_[index];
+  if (snapshot != kBaseSnapshot) {
+    // The way back to the base comes first: with it, a holder can get rid of any request.
+    if (Inbox* base = inbox(index, kBaseSnapshot)) {
+      Message link;
+      link.kind = static_cast<std::uint32_t>(SlotMessage::Link);
+      link.snapshot = kBaseSnapshot;
+      [[maybe_unused]] Status sent = send_message(box->send.get(), link, {base->send.get()}, false);
+      box = inbox(index, snapshot);
+    }
+  }
+  Status asked =
+      made_from->second.handle.spawn(index, slot.control_other.get(), box->receive.get());
+  if (!asked) {
+    log::error(config_.name, "cannot start a worker: " + asked.error().message);
+    return;
+  }
+  slot.starting.push_back(snapshot);
+}
+
+void Pool::on_spawned(const TemplateEvent& event) {
+  WorkerSlot& slot = slots_[event.slot];
+  if (auto asked = std::find(slot.starting.begin(), slot.starting.end(), event.snapshot);
+      asked != slot.starting.end()) {
+    slot.starting.erase(asked);
+  }
+  slot.holders.push_back({event.pid, event.snapshot, monotonic_ns()});
+  if (event.snapshot == kBaseSnapshot) {
+    log::debug(config_.name, "child " + std::to_string(event.pid) + " started");
+  } else {
+    log::debug(config_.name, "child " + std::to_string(event.pid) + " started from snapshot " +
+                                 std::to_string(event.snapshot));
+  }
+}
+
+void Pool::on_slot_message(std::uint32_t index) {
+  Message message;
+  if (receive_message(slots_[index].control.get(), message, false) != Received::Message) {
+    return;
+  }
+  switch (static_cast<SlotMessage>(message.kind)) {
+    case SlotMessage::NeedLink:
+      answer_link(index, message.snapshot);
+      break;
+    case SlotMessage::WantSnapshot:
+      if (config_.lwc_snapshots && !stopping_) {
+        on_wanted(message.text);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+void Pool::answer_link(std::uint32_t index, SnapshotId snapshot) {
+  WorkerSlot& slot = slots_[index];
+  bool there =
+      std::any_of(slot.holders.begin(), slot.holders.end(),
+                  [snapshot](const Holder& holder) { return holder.snapshot == snapshot; }) ||
+      std::find(slot.starting.begin(), slot.starting.end(), snapshot) != slot.starting.end();
+  if (!there && !stopping_ && board_->is_current(snapshot)) {
+    spawn_holder(index, snapshot);
+    there = std::find(slot.starting.begin(), slot.starting.end(), snapshot) != slot.starting.end();
+  }
+  Message answer;
+  answer.snapshot = snapshot;
+  Inbox* box = there ? inbox(index, snapshot) : nullptr;
+  answer.kind =
+      static_cast<std::uint32_t>(box != nullptr ? SlotMessage::Link : SlotMessage::NoLink);
+  std::vector<int> fds;
+  if (box != nullptr) {
+    fds.push_back(box->send.get());
+  }
+  [[maybe_unused]] Status sent = send_message(slot.control.get(), answer, fds, false);
+}
+
+void Pool::send_recover(std::uint32_t index, SnapshotId to) {
+  Inbox* box = inbox(index, to);
+  if (box == nullptr) {
+    return;
+  }
+  Message message;
+  message.kind = static_cast<std::uint32_t>(SlotMessage::Recover);
+  [[maybe_unused]] Status sent = send_message(box->send.get(), message, {}, false);
+}
+
+void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status) {
+  WorkerSlot& slot = slots_[index];
+  Slot& shared = board_->slot(index);
+  SnapshotId baton = shared.baton.load();
+  bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  bool retired = !board_->is_current(holder.snapshot);
+  log_exit(holder, status, slot.idle_kill || stopping_ || (clean && retired));
+  if (!slot.live) {
+    return;
+  }
+  bool served = baton == holder.snapshot || baton == kNobody;
+  if (stopping_ || baton == kNobody || (shared.stop.load() != 0 && served)) {
+    end_slot(index);
+    return;
+  }
+  fill_gap(index, holder);
+}
+
+// A holder died that was not told to. Somebody has to take its place, and the requests on their way
+// to it.
+void Pool::fill_gap(std::uint32_t index, const Holder& dead) {
+  WorkerSlot& slot = slots_[index];
+  Slot& shared = board_->slot(index);
+  SnapshotId baton = shared.baton.load();
+  bool had_baton = baton == dead.snapshot;
+  auto from = templates_.find(dead.snapshot);
+  bool replaceable =
+      board_->is_current(dead.snapshot) && from != templates_.end() && from->second.ready;
+  if (replaceable) {
+    spawn_holder(index, dead.snapshot);
+  } else if (dead.snapshot != kBaseSnapshot) {
+    reroute_to_base(index, dead.snapshot);
+  } else if (slot.holders.empty()) {
+    end_slot(
+        index);  // the base template is being replaced: process management starts a worker anew
+    return;
+  }
+  // It may have died between taking the baton off and sending it: its sender's message is then
+  // missing.
+  if (!had_baton) {
+    for (const auto& [snapshot, box] : slot.inboxes) {
+      if (baton == in_transit(snapshot)) {
+        send_recover(index, snapshot);
+        break;
+      }
+    }
+  }
+}
+
+// What was sent to a holder that will never be again goes to the base, which can serve everything.
+void Pool::reroute_to_base(std::uint32_t index, SnapshotId from) {
+  WorkerSlot& slot = slots_[index];
+  Slot& shared = board_->slot(index);
+  SnapshotId baton = shared.baton.load();
+  auto box = slot.inboxes.find(from);
+  bool needed = baton == from || baton == in_transit(from);
+  if (needed) {
+    shared.baton = in_transit(kBaseSnapshot);
+  }
+  bool sent = false;
+  if (box != slot.inboxes.end()) {
+    Message message;
+    while (receive_message(box->second.receive.get(), message, false) == Received::Message) {
+      if (message.kind != static_cast<std::uint32_t>(SlotMessage::Baton)) {
+        continue;
+      }
+      std::vector<int> fds;
+      for (const UniqueFd& fd : message.fds) {
+        fds.push_back(fd.get());
+      }
+      if (Inbox* base = inbox(index, kBaseSnapshot)) {
+        sent = static_cast<bool>(send_message(base->send.get(), message, fds, false)) || sent;
+      }
+    }
+    slot.inboxes.erase(from);
+  }
+  if (needed && !sent) {
+    send_recover(index, kBaseSnapshot);
+  }
+}
+
+// The worker is over: nobody serves the slot, the holders without the baton go too.
+void Pool::end_slot(std::uint32_t index) {
+  WorkerSlot& slot = slots_[index];
+  board_->slot(index).baton = kNobody;
+  for (const Holder& holder : slot.holders) {
+    ::kill(holder.pid, SIGTERM);
+  }
+  if (slot.holders.empty() && slot.starting.empty()) {
+    Slot& shared = board_->slot(index);
+    shared.in_use = 0;
+    shared.stage = Stage::Ended;
+    slot = WorkerSlot{};
+    if (!stopping_ && started_workers_) {
+      manage();
+    }
+  }
+}
+
+void Pool::log_exit(const Holder& holder, int status, bool expected) const {
+  std::int64_t lived_us = (monotonic_ns() - holder.started_ns) / 1000;
+  std::array<char, 64> lived{};
+  std::snprintf(lived.data(), lived.size(), "%lld.%06lld",
+                static_cast<long long>(lived_us / 1'000'000),
+                static_cast<long long>(lived_us % 1'000'000));
+  std::string text = "child " + std::to_string(holder.pid) + " exited " + describe_status(status) +
+                     " after " + lived.data() + " seconds from start";
+  if (expected) {
+    log::debug(config_.name, text);
+  } else if (WIFEXITED(status)) {
+    log::notice(config_.name, text);
+  } else {
+    log::warning(config_.name, text);
+  }
+}
+
+}  // namespace lwc
