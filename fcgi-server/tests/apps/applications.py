@@ -301,6 +301,8 @@ WORDPRESS_MASKS = [
     Mask(r"(?<=wordpress_)((?:logged_in_)?[0-9a-f]{32}=)[^;]+", "login cookie", r"\1MASKED"),
     Mask(r"(?<=wp-settings-time-1=)\d+|(?<![0-9.])1[789]\d{8}(?![0-9])", "Unix time"),
     Mask(r"\d+:\d\d (am|pm)", "time of day"),
+    Mask(r"\d(?=[.]gravatar[.]com)", "one of three servers, by chance"),
+    Mask(r'mailto:[^"]*">[^<]*', "a mail address in which random letters are encoded, against robots"),
     Mask(r'(?<=data-pw=")[^"]*', "a password that the installation proposes"),
 ]
 
@@ -334,6 +336,7 @@ APPLICATIONS = [
         Mask(r"(?<=DokuWiki=)\w+|(?<=DW[0-9a-f]{32}=)[^;]+", "session id and login cookie, encrypted"),
         Mask(r'(?<=name="sectok" value=")\w+|(?<=sectok=)\w+', "CSRF token"),
         Mask(r"(?<![0-9])1[789]\d{8}(?![0-9])", "Unix time of a page or of now"),
+        Mask(r'(?<=etag: ")[0-9a-f]{32}', "hash of a feed with such times in it"),
         Mask(r"20\d\d/\d\d/\d\d \d\d:\d\d", "the same, to be read by people"),
         Mask(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+]\d\d:?\d\d)", "the same in the feed"),
     ]),

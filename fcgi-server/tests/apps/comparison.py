@@ -8,6 +8,7 @@ start from the same files and the same database. The daemons get the same ini, a
 import difflib
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -224,6 +225,11 @@ class Comparison:
 
 
 def difference(expected, found):
-    """Nothing when both are equal, else a diff to read."""
-    lines = difflib.unified_diff(expected.splitlines(), found.splitlines(), "php-fpm", "lwc-fpm", lineterm="", n=2)
-    return "\n".join(list(lines)[:200])
+    """Nothing when both are equal, else a diff to read; of a long line, what is around the first difference."""
+    lines = list(difflib.unified_diff(expected.splitlines(), found.splitlines(), "php-fpm", "lwc-fpm", lineterm="", n=2))
+    for index, (one, other) in enumerate(zip(lines, lines[1:])):
+        if one.startswith("-") and other.startswith("+") and len(one) > 300:
+            same = len(os.path.commonprefix([one[1:], other[1:]]))
+            lines[index] = "-[...]" + one[1:][max(0, same - 80):same + 120]
+            lines[index + 1] = "+[...]" + other[1:][max(0, same - 80):same + 120]
+    return "\n".join(line[:400] for line in lines[:200])
