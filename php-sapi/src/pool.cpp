@@ -9,6 +9,7 @@
 #include "php.hpp"
 #include "request.hpp"
 #include "sapi_module.hpp"
+#include "warmup.hpp"
 
 namespace lwc::php {
 
@@ -28,7 +29,7 @@ namespace lwc::php {
     if (job->kind == Job::Kind::Serve) {
       serve(*job);
     } else {
-      engine.abandon("application snapshots are not supported yet");
+      prepare(*job);
     }
     engine.end_child();
   }

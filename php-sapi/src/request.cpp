@@ -102,11 +102,16 @@ void log(LogLevel level, const char* format, ...) {
 }
 
 bool open_request(const Job& job) {
-  Request& request = current_request();
-  request.transport = pool().host->open(job);
-  if (request.transport == nullptr) {
-    return false;
+  Transport* transport = pool().host->open(job);
+  if (transport != nullptr) {
+    open_request(*transport);
   }
+  return transport != nullptr;
+}
+
+void open_request(Transport& transport) {
+  Request& request = current_request();
+  request.transport = &transport;
   request.params.reset(request.transport);
   request.body_bytes = 0;
   request.sending_headers = false;
@@ -114,7 +119,6 @@ bool open_request(const Job& job) {
   request.log_started = false;
   request.ended = false;
   request.body_file = -1;
-  return true;
 }
 
 void fill_request_info() {

@@ -35,8 +35,12 @@ Request& current_request();
 /// Serves one request in a child of the base snapshot, from opening to the last byte.
 void serve(const Job& job);
 
-/// Reads the parameters of `job`'s request into SG(request_info). False: there is no request.
+/// Opens `job`'s request as the current one. False: there is no request.
 bool open_request(const Job& job);
+void open_request(Transport& transport);
+
+/// Tells the host what the current request is.
+void announce_request();
 
 /// Puts what the parameters say into SG(request_info). Runs no script code.
 void fill_request_info();

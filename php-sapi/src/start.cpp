@@ -10,6 +10,7 @@
 
 #include "functions.hpp"
 #include "lwc/php/interpreter.hpp"
+#include "opcache.hpp"
 #include "php.hpp"
 #include "sapi_module.hpp"
 
@@ -105,6 +106,7 @@ Status start(const StartOptions& options) {
   if (start_module() == FAILURE) {
     return Error{"PHP could not be started; the messages above say why"};
   }
+  find_opcache();
   return ok();
 }
 

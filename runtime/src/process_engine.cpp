@@ -22,6 +22,9 @@ Result<Job> ProcessEngine::hold(Server& server, const HoldOptions& options) {
       return std::move(*preparing);
     }
     is_holder_ = true;
+    if (options.in_holder) {
+      options.in_holder();
+    }
   }
   return serve(server, options.id);
 }

@@ -95,6 +95,8 @@ struct HoldOptions {
   std::chrono::milliseconds check_every{0};  ///< how often `is_fresh` is asked; 0: never
   std::function<bool()>
       is_fresh;  ///< asked in the idle template; false: the master is told "stale"
+  std::function<void()>
+      in_holder;  ///< called once in every new holder, for what a process does not inherit (locks)
 };
 
 class Engine {

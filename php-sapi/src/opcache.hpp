@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What php-sapi must know and change of opcache's per-process state. opcache exports nothing; its
+// ini entries point into its globals, and their layout is that of PHP 8.2, checked at start.
+#pragma once
+
+namespace lwc::php {
+
+/// Finds opcache's globals and lock file. After module start-up, once.
+void find_opcache();
+
+/// opcache is loaded, started and its globals were found.
+bool opcache_works();
+
+/// opcache.validate_timestamps: scripts are compared with their files.
+bool opcache_validates();
+
+/// opcache.revalidate_freq in seconds.
+long opcache_revalidate_freq();
+
+/// Takes opcache's usage lock for this process: shared memory is not restarted while it is held.
+/// The lock is the process's: a forked one has to take its own.
+void hold_opcache();
+
+/// Gives back the lock that a request of the base snapshot took.
+void release_opcache();
+
+/// A restart of the shared memory was asked for (opcache_reset(), out of memory) and waits for
+/// everybody's usage lock. Asks PHP, which may warn and bail out: only where that is caught.
+bool opcache_restart_pending();
+
+/// Makes the time of the current request the one that scripts' timestamps are revalidated by, and
+/// forgets what was remembered of the include before.
+void renew_opcache(long request_time);
+
+/// The current request compiles for itself, without shared memory.
+void disable_opcache();
+
+}  // namespace lwc::php

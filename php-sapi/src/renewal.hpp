@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a child of an application snapshot must have of its own: docs/architecture.md has the table.
+#pragma once
+
+namespace lwc::php {
+
+/// In the template, right before the snapshot: what the warm-up left is put away once, so that
+/// children need not do it. Logs what it throws away, naming `script`.
+void put_away_warmup(const char* script);
+
+/// In the child, after open_request(): everything that belongs to the request is the request's.
+void renew_for_request();
+
+}  // namespace lwc::php
