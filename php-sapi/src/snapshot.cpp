@@ -229,7 +229,7 @@ bool take_snapshot() {
   switch (g_state.phase) {
     case Phase::Base:
       if (pool().options->snapshots && unsuitable_place() == nullptr) {
-        pool().server->exchange().report.wants_snapshot = 1;
+        pool().host->snapshot_wanted();
       }
       return false;
     case Phase::WarmingUp:

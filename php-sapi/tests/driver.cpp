@@ -128,7 +128,7 @@ class StepHost final : public lwc::php::Host {
     std::printf("[log: %s]\n", text);
     std::fflush(stdout);
   }
-  void snapshot_wanted() noexcept override {}
+  void snapshot_wanted() noexcept override { g_shared->exchange.report.wants_snapshot = 1; }
   bool status(StatusVisitor add, void* context) noexcept override {
     add("pool", "driver", 0, context);
     add("procs", nullptr, 0, context);
