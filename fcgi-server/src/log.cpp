@@ -13,8 +13,8 @@ namespace {
 std::shared_ptr<spdlog::logger> g_logger = spdlog::stderr_logger_st("lwc-fpm");
 std::string g_path;
 
-void write(spdlog::level::level_enum level, const char* name, std::string_view pool,
-           std::string_view text) {
+void write_line(spdlog::level::level_enum level, const char* name, std::string_view pool,
+                std::string_view text) {
   if (pool.empty()) {
     g_logger->log(level, "{}: {}", name, text);
   } else {
@@ -70,20 +70,33 @@ void reopen() {
   }
 }
 
+void write(Level level, std::string_view pool, std::string_view text) {
+  switch (level) {
+    case Level::Debug:
+      return debug(pool, text);
+    case Level::Notice:
+      return notice(pool, text);
+    case Level::Warning:
+      return warning(pool, text);
+    default:
+      return error(pool, text);
+  }
+}
+
 void debug(std::string_view pool, std::string_view text) {
-  write(spdlog::level::debug, "DEBUG", pool, text);
+  write_line(spdlog::level::debug, "DEBUG", pool, text);
 }
 
 void notice(std::string_view pool, std::string_view text) {
-  write(spdlog::level::info, "NOTICE", pool, text);
+  write_line(spdlog::level::info, "NOTICE", pool, text);
 }
 
 void warning(std::string_view pool, std::string_view text) {
-  write(spdlog::level::warn, "WARNING", pool, text);
+  write_line(spdlog::level::warn, "WARNING", pool, text);
 }
 
 void error(std::string_view pool, std::string_view text) {
-  write(spdlog::level::err, "ERROR", pool, text);
+  write_line(spdlog::level::err, "ERROR", pool, text);
 }
 
 }  // namespace lwc::log

@@ -16,6 +16,7 @@ Status open(const config::GlobalConfig& config, bool to_stderr);
 void reopen();
 
 /// `pool` may be empty: the line concerns the daemon as a whole.
+void write(Level level, std::string_view pool, std::string_view text);
 void debug(std::string_view pool, std::string_view text);
 void notice(std::string_view pool, std::string_view text);
 void warning(std::string_view pool, std::string_view text);

@@ -1,60 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
+// From the command line to a running master.
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <string>
 
+#include "config/command_line.hpp"
 #include "config/config.hpp"
+#include "daemonize.hpp"
 #include "log.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "master.hpp"
 
-int main(int argc, char** argv) {
-  using namespace lwc;
-  config::Options options;
-  bool test = false;
-  for (int c; (c = ::getopt(argc, argv, "y:FRtO")) != -1;) {
-    switch (c) {
-      case 'y':
-        options.path = optarg;
-        break;
-      case 'F':
-        options.daemonize = false;
-        break;
-      case 'R':
-        options.allow_root = true;
-        break;
-      case 't':
-        test = true;
-        break;
-      case 'O':
-        break;
-      default:
-        return 64;
-    }
-  }
-  options.sink = [](log::Level level, std::string_view text) {
-    std::fprintf(stderr, "%s: %.*s\n", log::level_name(level).data(), static_cast<int>(text.size()),
-                 text.data());
+namespace {
+
+using namespace lwc;
+
+php::StartOptions start_options(const config::CommandLine& command_line) {
+  return {command_line.ini_path.value_or(""), command_line.ignore_ini, command_line.ini_entries};
+}
+
+config::Informers informers(const config::CommandLine& command_line) {
+  config::Informers with_php;
+  php::StartOptions options = start_options(command_line);
+  with_php.info = [options] {
+    return php::start(options) ? php::print_info() : config::kExitSoftware;
   };
-  Result<config::Config> config = config::load(options);
-  if (!config) {
-    return 78;
-  }
-  if (test) {
-    std::fprintf(stderr, "configuration file %s test is successful\n", config->path.c_str());
-    return 0;
-  }
-  if (Status opened = log::open(config->global, true); !opened) {
-    std::fprintf(stderr, "%s\n", opened.error().message.c_str());
-    return 78;
-  }
-  if (Status started = php::start({}); !started) {
+  with_php.modules = [options] {
+    return php::start(options) ? php::print_modules() : config::kExitSoftware;
+  };
+  with_php.version = [options] {
+    return php::start(options) ? php::version_text() : std::string();
+  };
+  return with_php;
+}
+
+void say(log::Level level, std::string_view text) {
+  log::write(level, "", text);
+}
+
+int run(const config::CommandLine& command_line, const config::Options& options,
+        MasterOptions master) {
+  if (Status started = php::start(start_options(command_line)); !started) {
     log::error("", started.error().message);
-    return 78;
+    return config::kExitSoftware;
+  }
+  config::Options loading = options;
+  loading.open_error_log = [&](const config::GlobalConfig& global) {
+    return log::open(global, command_line.force_stderr || !global.daemonize);
+  };
+  Result<config::Config> config = config::load(loading);
+  if (!config) {
+    log::error("", "FPM initialization failed");
+    return config::kExitConfig;
+  }
+  if (config->global.daemonize) {
+    Result<UniqueFd> startup = daemonize();
+    if (!startup) {
+      log::error("", startup.error().message);
+      return config::kExitSoftware;
+    }
+    master.startup = std::move(*startup);
+  }
+  return Master(std::move(*config), std::move(master)).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  config::CommandLine command_line = config::parse_command_line(argc, argv);
+  if (std::optional<int> done = config::carry_out(command_line, informers(command_line))) {
+    return *done;
+  }
+  config::Options options = config::to_options(command_line);
+  options.sink = say;
+  if (command_line.action == config::Action::Test) {
+    return config::test_configuration(command_line, options);
   }
   MasterOptions master;
   master.arguments.assign(argv, argv + argc);
-  return Master(std::move(*config), std::move(master)).run();
+  return run(command_line, options, std::move(master));
 }
