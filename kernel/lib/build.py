@@ -4,6 +4,7 @@
 import hashlib
 import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -96,14 +97,19 @@ def build(flavour):
     with source.workspace() as space:
         directory = image_directory(flavour)
         objects = space.objects(flavour)
-        started = time.monotonic()
+        started = time.monotonic(), _processor_time()
         note(f"building {flavour} in {objects}")
         configure(space, flavour, objects)
         make(space, objects, "vmlinux")
         _publish(objects, directory)
-        note(f"built {flavour} in {time.monotonic() - started:.0f} s")
+        note(f"built {flavour} in {time.monotonic() - started[0]:.0f} s, {_processor_time() - started[1]:.0f} s of processor time")
     _prune(flavour, directory)
     return directory / "vmlinux"
+
+
+def _processor_time():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _publish(objects, directory):
