@@ -17,7 +17,7 @@ ROOT = CACHE / "debian"
 
 def image():
     """Debian's image, then the modules to load in their order; None when it was not fetched."""
-    found = sorted(ROOT.glob("linux-image-*"))
+    found = sorted(ROOT.glob(f"linux-image-*,{package.KEY}"))
     return package.contents(found[-1]) if found else None
 
 
@@ -31,7 +31,7 @@ def fetch():
                 raise ToolError(f"apt does not know what {META_PACKAGE} depends on (apt-get update?)")
             ROOT.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=CACHE, prefix="debian-") as name:
-                package.unpack(_download(depends[1], name), pathlib.Path(name)).rename(ROOT / depends[1])
+                package.unpack(_download(depends[1], name), pathlib.Path(name)).rename(ROOT / f"{depends[1]},{package.KEY}")
         return image()[0]
 
 
@@ -46,7 +46,7 @@ def from_file(archive):
     if not archive.is_file():
         raise ToolError(f"{archive}: no such file")
     need("kmod")
-    kept = CACHE / "packages" / hashlib.sha256(archive.read_bytes()).hexdigest()[:16]
+    kept = CACHE / "packages" / f"{hashlib.sha256(archive.read_bytes()).hexdigest()[:16]},{package.KEY}"
     with locked(CACHE / "debian.lock"):
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)

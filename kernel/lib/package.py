@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Takes a kernel package of Debian's kind apart, so that the guest can boot what is in it without installing it."""
 
+import hashlib
 import lzma
 import pathlib
 import struct
@@ -10,7 +11,9 @@ import zlib
 from common import ToolError, output, replace_tree, run
 
 # What init needs before it can mount the host's files and open its streams.
-MODULES = ("virtio_pci", "virtio_console", "virtio_net", "9pnet_virtio", "9p", "overlay")
+MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "9pnet_virtio", "9p", "overlay")
+# Names what unpack() keeps, for caches.
+KEY = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()[:8]
 
 
 def contents(directory):

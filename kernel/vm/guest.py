@@ -5,9 +5,11 @@ import hashlib
 import os
 import pathlib
 import stat
+import struct
 import subprocess
 import tempfile
 
+_PAGE = 4096
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -69,7 +71,8 @@ def qemu_command(image, options, scratch):
     line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {options.append}".strip()
     accelerator = ["-accel", "kvm", "-cpu", "host"] if options.kvm else \
         ["-accel", "tcg,thread=single" if options.icount else "tcg", "-cpu", "max,la57=off"]
-    command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+    command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
+               "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-display", "none", "-no-reboot",
                "-M", "q35", *accelerator, "-smp", str(options.cpus), "-m", options.mem,
                "-kernel", str(image), "-initrd", str(scratch / "initramfs"), "-append", line,
                "-chardev", f"file,id=log,path={_quote(scratch / 'kernel.log')}", "-serial", "chardev:log",
@@ -80,12 +83,27 @@ def qemu_command(image, options, scratch):
     for index, directory in enumerate(options.write):
         command += ["-fsdev", f"local,id=share{index},path={_quote(directory)},security_model=none,multidevs=remap",
                     "-device", f"virtio-9p-pci,fsdev=share{index},mount_tag=share{index}"]
+    if options.swap:
+        command += ["-drive", f"file={_quote(scratch / 'swap')},format=raw,if=none,id=swap,cache=unsafe", "-device", "virtio-blk-pci,drive=swap"]
+    if options.gdb:
+        command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}", "-S"]
     if options.icount:
         command += ["-icount", "shift=0"]
     if options.port:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in options.port)
         command += ["-netdev", f"user,id=net,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=net"]
     return command
+
+
+def make_swap(path, size):
+    """An empty swap area as mkswap makes one: see union swap_header in include/linux/swap.h."""
+    pages = size // _PAGE
+    header = bytearray(_PAGE)
+    struct.pack_into("<III", header, 1024, 1, pages - 1, 0)
+    header[-10:] = b"SWAPSPACE2"
+    with open(path, "wb") as area:
+        area.write(header)
+        area.truncate(pages * _PAGE)
 
 
 def scratch_directory():

@@ -28,6 +28,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -41,7 +42,7 @@ static struct {
 	char *share[MAX_RECORDS];
 	size_t argc, envc, sharec;
 	const char *cwd;
-	bool tty, net, leak_check;
+	bool tty, net, swap, leak_check;
 	struct winsize size;
 } spec;
 
@@ -145,6 +146,8 @@ static void read_spec(void)
 			spec.tty = sscanf(value, "%hu %hu", &spec.size.ws_row, &spec.size.ws_col) == 2;
 		else if (!strncmp(record, "net=", 4))
 			spec.net = true;
+		else if (!strncmp(record, "swap=", 5))
+			spec.swap = true;
 		else if (!strncmp(record, "leaks=", 6))
 			spec.leak_check = true;
 	}
@@ -289,6 +292,13 @@ static void bring_up_network(void)
 	if (spec.net && (!set_address(fd, "eth0", "10.0.2.15", "255.255.255.0") || ioctl(fd, SIOCADDRT, &route) < 0))
 		fail("eth0");
 	close(fd);
+}
+
+/* The host has written the header of a swap area already. */
+static void add_swap(void)
+{
+	if (spec.swap && swapon("/dev/vda", 0) < 0)
+		fail("swapon /dev/vda");
 }
 
 static void set_limits(void)
@@ -562,6 +572,7 @@ int main(void)
 	mount_system();
 	mount_shares();
 	bring_up_network();
+	add_swap();
 	set_limits();
 	say("ready");
 	status = run_command();

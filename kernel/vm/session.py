@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import select
 import selectors
 import signal
 import socket
@@ -223,6 +224,9 @@ def window_size():
 def _write(descriptor, data):
     try:
         while data:
-            data = data[os.write(descriptor, data):]
+            try:
+                data = data[os.write(descriptor, data):]
+            except BlockingIOError:
+                select.select([], [descriptor], [])
     except BrokenPipeError:
         sys.exit(141)

@@ -134,10 +134,18 @@ def test_a_port_of_the_guest_is_reachable():
         assert guest.wait(60) == 130
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_guest_survives_its_runner(number):
-    with subprocess.Popen([RUN, "--kernel", KERNEL, "--", "sleep", "100000"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as guest:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_guest_survives_its_runner(number, tmp_path):
+    """A runner that is killed cannot remove its scratch directory, hence TMPDIR; one that is stopped leaves nothing."""
+    environment = dict(os.environ, TMPDIR=str(tmp_path))
+    with subprocess.Popen([RUN, "--kernel", KERNEL, "--", "sleep", "100000"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as guest:
         (machine,) = wait_until(lambda: children_named(guest.pid, "qemu-system"))
         guest.send_signal(number)
         guest.wait(60)
     wait_until(lambda: not pathlib.Path(f"/proc/{machine}").exists())
+    assert number == signal.SIGKILL or not list(tmp_path.iterdir())
+
+
+def test_swap_space_is_there():
+    done = run("--swap", "64M", "--", "cat", "/proc/swaps")
+    assert done.returncode == 0 and b"partition\t65532" in done.stdout
