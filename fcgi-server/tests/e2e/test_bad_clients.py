@@ -14,7 +14,7 @@ from harness.fastcgi import (PARAMS, STDIN, VERSION, Connection, ConnectionClose
                              params_records, record, stdin_records)
 
 from .conftest import KINDS
-from .footprint import Footprint, assert_unchanged, private
+from .footprint import assert_unchanged, private, settled
 from .served import Served
 
 ROUNDS = int(os.environ.get("LWC_FAULT_ROUNDS", "200"))
@@ -50,7 +50,7 @@ def rounds_leave_nothing(served, one_round):
     for _ in range(10):
         one_round(good)
     assert served.get(good).text == "good0"
-    before = Footprint.of(served)
+    before = settled(served)
     for number in range(ROUNDS):
         one_round(good)
         if number % 20 == 0:
