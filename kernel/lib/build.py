@@ -17,6 +17,7 @@ FLAVOURS = {
     "lwc": ("lwc",),
     "lwc-debug": ("lwc", "debug"),
     "stock": ("lwc", "stock"),
+    "lwc-gdb": ("lwc", "gdb"),
     "deb-reduced": ("lwc", "deb-reduced"),
 }
 BUILD_PACKAGES = ("gcc", "libc6-dev", "make", "flex", "bison", "bc", "libelf-dev", "kmod", "cpio", "rsync", "qemu-system-x86")
