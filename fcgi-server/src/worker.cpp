@@ -175,6 +175,13 @@ bool Worker::wait_for_baton() {
       }
       continue;
     }
+    if (message.kind == static_cast<std::uint32_t>(SlotMessage::Link)) {
+      if (message.fds.size() == 1 && find_link(message.snapshot) == nullptr &&
+          state_->link_count < state_->links.size()) {
+        state_->links[state_->link_count++] = {message.snapshot, message.fds[0].release()};
+      }
+      continue;
+    }
     if (message.kind == static_cast<std::uint32_t>(SlotMessage::Recover) &&
         slot_->baton.load() != in_transit(own_)) {
       continue;  // the message that was thought lost had arrived
