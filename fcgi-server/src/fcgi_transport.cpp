@@ -2,6 +2,7 @@
 #include "fcgi_transport.hpp"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +49,9 @@ bool FcgiTransport::open(int connection, ChildReport& report) noexcept {
     return false;
   }
   open_ = true;
+  timeval unlimited{};  // a slow head came with a limit (Worker::look_at_request); a body may take
+                        // its time
+  ::setsockopt(request_.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &unlimited, sizeof unlimited);
   split_params();
   report.unread_input = 1;
   g_report = &report;

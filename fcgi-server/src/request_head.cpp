@@ -86,7 +86,7 @@ RequestHead read_head(std::span<const unsigned char> bytes) {
       return head;
     }
     if (!begun && (type != FCGI_BEGIN_REQUEST || id == 0)) {
-      head.state = id == 0 ? RequestHead::State::Ignored : RequestHead::State::Bad;
+      head.state = id == 0 ? RequestHead::State::Management : RequestHead::State::Bad;
       return head;
     }
     if (bytes.size() - FCGI_HEADER_LEN < length + padding) {

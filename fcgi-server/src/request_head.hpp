@@ -18,7 +18,8 @@ struct RequestHead {
     Incomplete,  ///< more bytes are needed
     Complete,    ///< all parameters were seen
     Bad,         ///< not FastCGI; the connection cannot be answered
-    Ignored,     ///< a management record or another role: the child shall deal with it
+    Management,  ///< a management record, to be answered by itself
+    Ignored,     ///< another role, or records out of order: the child shall deal with it
   };
   State state = State::Incomplete;
   std::uint16_t request_id = 0;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 
 #include "error_page.hpp"
 #include "lwc/fault_handler.hpp"
+#include "management_record.hpp"
 #include "slot_protocol.hpp"
 
 namespace lwc {
@@ -22,8 +24,10 @@ constexpr std::size_t kPeek =
     64 * 1024;  // bytes of a request that are looked at to choose a snapshot
 constexpr int kFirstByteTimeoutMs =
     5000;  // as php-fpm: a client that connects has 5 seconds to say something
-constexpr int kHeadTimeoutMs = 30000;  // and 30 to send all parameters
-constexpr int kKeepPollMs = 1000;      // how often an idle kept connection looks whether to stop
+constexpr int kPatienceMs = 100;  // a head that stops growing for so long goes to the base as it is
+constexpr int kSilenceSeconds =
+    30;                            // and its client may be silent for so long before it is given up
+constexpr int kKeepPollMs = 1000;  // how often an idle kept connection looks whether to stop
 constexpr int kBatonPollMs =
     1000;  // how often a holder without the baton looks whether the slot has ended
 constexpr int kLinkTimeoutMs = 2000;
@@ -321,9 +325,9 @@ bool Worker::wait_readable(int timeout_ms) {
 
 // Fills head_. False: there is nothing here that could be answered.
 bool Worker::look_at_request() {
-  std::int64_t begin = monotonic_ns();
   std::size_t seen = 0;
-  for (int pause_ms = 1;;) {
+  std::int64_t grown_ns = monotonic_ns();
+  for (;;) {
     ssize_t got = ::recv(state_->connection, g_peek.data(), g_peek.size(), MSG_PEEK | MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
       return false;
@@ -334,22 +338,35 @@ bool Worker::look_at_request() {
       }
       continue;
     }
-    auto size = static_cast<std::size_t>(got);
-    head_ = read_head({g_peek.data(), size});
-    if (head_.state == RequestHead::State::Bad) {
-      return false;
+    std::span<const unsigned char> bytes{g_peek.data(), static_cast<std::size_t>(got)};
+    head_ = read_head(bytes);
+    switch (head_.state) {
+      case RequestHead::State::Bad:
+        return false;
+      case RequestHead::State::Complete:
+      case RequestHead::State::Ignored:
+        return true;
+      case RequestHead::State::Management:
+        if (answer_management_record(state_->connection, bytes, board_.slot_count)) {
+          continue;
+        }
+        break;
+      case RequestHead::State::Incomplete:
+        break;
     }
-    if (head_.state != RequestHead::State::Incomplete || size == g_peek.size()) {
-      return true;  // too long to look at: the base can serve any request
-    }
-    if (monotonic_ns() - begin > kHeadTimeoutMs * 1'000'000LL || slot_->stop.load() != 0) {
-      return false;
+    std::int64_t now = monotonic_ns();
+    grown_ns = bytes.size() > seen ? now : grown_ns;
+    seen = bytes.size();
+    if (seen == g_peek.size() || now - grown_ns > kPatienceMs * 1'000'000LL) {
+      // Too long to look at, or so slow that it may be waiting for us to read. The base can serve
+      // any request; its child gives up when the client falls silent.
+      timeval limit{kSilenceSeconds, 0};
+      ::setsockopt(state_->connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      return true;
     }
     // The socket stays readable while we only peek, so wait by the clock.
-    pause_ms = size > seen ? 1 : std::min(pause_ms * 2, 50);
-    seen = size;
     pollfd hangup{state_->connection, POLLRDHUP, 0};
-    if (::poll(&hangup, 1, pause_ms) > 0) {
+    if (::poll(&hangup, 1, 1) > 0) {
       return false;
     }
   }
