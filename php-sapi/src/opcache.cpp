@@ -117,12 +117,15 @@ int find_lock_file() {
   return found;
 }
 
-/// opcache's mem_usage lock (ext/opcache/ZendAccelerator.c, accel_activate_add).
-void set_usage_lock(short type) {
+/// Bytes of opcache's lock file.
+constexpr off_t kWriteLock = 0;  // zend_shared_alloc_lock()
+constexpr off_t kUsageLock = 1;  // accel_activate_add()
+
+void set_lock(off_t byte, short type) {
   struct flock lock {};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
-  lock.l_start = 1;
+  lock.l_start = byte;
   lock.l_len = 1;
   ::fcntl(g_lock_file, F_SETLK, &lock);
 }
@@ -166,15 +169,26 @@ long opcache_revalidate_freq() {
 
 void hold_opcache() {
   if (opcache_works()) {
-    set_usage_lock(F_RDLCK);
+    set_lock(kUsageLock, F_RDLCK);
   }
 }
 
-void release_opcache() {
-  if (opcache_works() && g_globals->counted) {
-    set_usage_lock(F_UNLCK);
+void release_opcache(bool keep_usage_lock) {
+  if (!opcache_works()) {
+    return;
+  }
+  if (g_globals->locked) {  // the script ended in the middle of adding to the cache
+    set_lock(kWriteLock, F_UNLCK);
+    g_globals->locked = false;
+  }
+  if (!keep_usage_lock && g_globals->counted) {
+    set_lock(kUsageLock, F_UNLCK);
     g_globals->counted = false;
   }
+}
+
+bool is_opcache(const zend_module_entry& module) {
+  return std::strcmp(module.name, "Zend OPcache") == 0;
 }
 
 bool opcache_restart_pending() {

@@ -3,6 +3,8 @@
 // ini entries point into its globals, and their layout is that of PHP 8.2, checked at start.
 #pragma once
 
+#include "php.hpp"
+
 namespace lwc::php {
 
 /// Finds opcache's globals and lock file. After module start-up, once.
@@ -21,8 +23,11 @@ long opcache_revalidate_freq();
 /// The lock is the process's: a forked one has to take its own.
 void hold_opcache();
 
-/// Gives back the lock that a request of the base snapshot took.
-void release_opcache();
+/// At the end of a request whose memory is thrown away: gives back the locks that it took in this
+/// process. `keep_usage_lock`: it began at a snapshot, and the lock is the snapshot's.
+void release_opcache(bool keep_usage_lock);
+
+bool is_opcache(const zend_module_entry& module);
 
 /// A restart of the shared memory was asked for (opcache_reset(), out of memory) and waits for
 /// everybody's usage lock. Asks PHP, which may warn and bail out: only where that is caught.

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "discard.hpp"
 #include "ini.hpp"
 #include "php.hpp"
 #include "sapi_module.hpp"
@@ -210,7 +211,11 @@ void end_request() {
   }
   // Asked before the engine's memory is given back.
   const std::size_t peak_memory = zend_memory_peak_usage(true);
-  php_request_shutdown(nullptr);
+  if (pool().engine->discards_children()) {
+    shut_down_discarded();
+  } else {
+    php_request_shutdown(nullptr);
+  }
   report_end(peak_memory);
   finish_answer();
   request.transport = nullptr;
