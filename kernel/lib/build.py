@@ -18,7 +18,7 @@ FLAVOURS = {
     "lwc-debug": ("lwc", "debug"),
     "stock": ("lwc", "stock"),
     "lwc-gdb": ("lwc", "gdb"),
-    "deb-reduced": ("lwc", "deb-reduced"),
+    "deb-reduced": ("deb-reduced",),
 }
 BUILD_PACKAGES = ("gcc", "libc6-dev", "make", "flex", "bison", "bc", "libelf-dev", "kmod", "cpio", "rsync", "qemu-system-x86")
 KEPT_IMAGES = 4
