@@ -45,7 +45,7 @@ int run(const config::CommandLine& command_line, const config::Options& options,
   }
   config::Options loading = options;
   loading.open_error_log = [&](const config::GlobalConfig& global) {
-    return log::open(global, command_line.force_stderr || !global.daemonize);
+    return log::open(global, command_line.force_stderr);
   };
   Result<config::Config> config = config::load(loading);
   if (!config) {

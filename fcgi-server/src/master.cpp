@@ -106,6 +106,7 @@ Status Master::start() {
     }
   }
   write_pid();
+  log::launched();
   log::notice("", "fpm is running, pid " + std::to_string(::getpid()));
   for (const auto& pool : pools_) {
     if (Status started = pool->start(); !started) {
@@ -227,8 +228,11 @@ void Master::on_signals() {
         finish();
         break;
       case SIGUSR1:
-        log::notice("", "error log file re-opened");
-        log::reopen();
+        if (Status reopened = log::reopen(); reopened) {
+          log::notice("", "error log file re-opened");
+        } else {
+          log::error("", "unable to re-opened error log file: " + reopened.error().message);
+        }
         break;
       case SIGUSR2:
         log::notice("", "Reloading in progress ...");
