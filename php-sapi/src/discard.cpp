@@ -24,6 +24,7 @@
 //  13  virtual cwd, 14 stream tables, 15 memory, 16 signals: state of the process, skipped
 #include "discard.hpp"
 
+#include "guarded.hpp"
 #include "opcache.hpp"
 #include "php.hpp"
 #include "request.hpp"
@@ -51,31 +52,15 @@ void run_script_endings() {
     zend_observer_fcall_end_all();
   }
   php_call_shutdown_functions();
-  zend_try {
-    zend_call_destructors();
-  }
-  zend_end_try();
-  zend_try {
-    php_output_end_all();
-  }
-  zend_end_try();
+  guarded([] { zend_call_destructors(); });
+  guarded([] { php_output_end_all(); });
   zend_unset_timeout();
 }
 
 void close_everything() {
   // "Fast": frees objects, but not what they and the tables hold.
   zend_shutdown_executor_values(true);
-  zend_try {
-    zend_llist_apply(&zend_extensions, tell_extension);
-  }
-  zend_end_try();
-}
-
-void end_module(const zend_module_entry& module) {
-  zend_try {
-    module.post_deactivate_func();
-  }
-  zend_end_try();
+  guarded([] { zend_llist_apply(&zend_extensions, tell_extension); });
 }
 
 void end_modules() {
@@ -83,7 +68,7 @@ void end_modules() {
   ZEND_HASH_FOREACH_VAL(&module_registry, entry) {
     const auto* module = static_cast<zend_module_entry*>(Z_PTR_P(entry));
     if (module->post_deactivate_func != nullptr && !is_opcache(*module)) {
-      end_module(*module);
+      module->post_deactivate_func();
     }
   }
   ZEND_HASH_FOREACH_END();
@@ -96,12 +81,9 @@ void shut_down_discarded() {
   EG(current_execute_data) = nullptr;
   run_script_endings();
   zend_deactivate_modules();
-  zend_try {
-    php_output_deactivate();
-  }
-  zend_end_try();
+  guarded([] { php_output_deactivate(); });
   close_everything();
-  end_modules();
+  guarded(end_modules);
   release_opcache(in_snapshot_child());
   finish_answer();
   if (SG(rfc1867_uploaded_files) != nullptr) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "guarded.hpp"
 #include "php.hpp"
 
 namespace lwc::php {
@@ -130,22 +131,22 @@ void set_lock(off_t byte, short type) {
   ::fcntl(g_lock_file, F_SETLK, &lock);
 }
 
-bool ask_restart_pending() {
+bool g_restart_pending = false;
+
+void ask_restart_pending() {
   zval name;
   zval status;
   zval no_scripts;
-  bool pending = false;
   ZVAL_STRING(&name, "opcache_get_status");
   ZVAL_FALSE(&no_scripts);
   if (call_user_function(nullptr, nullptr, &name, &status, 1, &no_scripts) == SUCCESS) {
     if (Z_TYPE(status) == IS_ARRAY) {
       const zval* value = zend_hash_str_find(Z_ARRVAL(status), ZEND_STRL("restart_pending"));
-      pending = value != nullptr && Z_TYPE_P(value) == IS_TRUE;
+      g_restart_pending = value != nullptr && Z_TYPE_P(value) == IS_TRUE;
     }
     zval_ptr_dtor(&status);
   }
   zval_ptr_dtor(&name);
-  return pending;
 }
 
 }  // namespace
@@ -197,14 +198,11 @@ bool opcache_restart_pending() {
   }
   // opcache.restrict_api is about scripts: this is not one.
   char* const restriction = g_globals->directives.restrict_api;
-  bool pending = false;
+  g_restart_pending = false;
   g_globals->directives.restrict_api = nullptr;
-  zend_try {
-    pending = ask_restart_pending();
-  }
-  zend_end_try();
+  guarded(ask_restart_pending);
   g_globals->directives.restrict_api = restriction;
-  return pending;
+  return g_restart_pending;
 }
 
 void renew_opcache(long request_time) {

@@ -118,7 +118,6 @@ void open_request(Transport& transport) {
   request.sending_headers = false;
   request.finished = false;
   request.log_started = false;
-  request.ended = false;
   request.body_file = -1;
 }
 
@@ -183,43 +182,34 @@ void finish_answer() {
   }
 }
 
-namespace {
-
-void report_end(std::size_t peak_memory) {
-  Request& request = current_request();
-  if (request.ended) {
-    return;
-  }
-  request.ended = true;
-  pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
-                              .body_bytes = request.body_bytes,
-                              .peak_memory = peak_memory});
-}
-
-}  // namespace
-
-void end_request() {
+void close_request() {
   Request& request = current_request();
   if (request.body_file >= 0) {
     ::close(request.body_file);
     request.body_file = -1;
   }
+  finish_answer();
+  pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
+                              .body_bytes = request.body_bytes,
+                              .peak_memory = request.peak_memory});
+  request.transport = nullptr;
+  SG(server_context) = nullptr;
+}
+
+void end_request() {
   send_error_header();
   if (SG(request_info).path_translated != nullptr) {
     efree(SG(request_info).path_translated);
     SG(request_info).path_translated = nullptr;
   }
   // Asked before the engine's memory is given back.
-  const std::size_t peak_memory = zend_memory_peak_usage(true);
+  current_request().peak_memory = zend_memory_peak_usage(true);
   if (pool().engine->discards_children()) {
     shut_down_discarded();
   } else {
     php_request_shutdown(nullptr);
   }
-  report_end(peak_memory);
-  finish_answer();
-  request.transport = nullptr;
-  SG(server_context) = nullptr;
+  close_request();
 }
 
 void serve(const Job& job) {

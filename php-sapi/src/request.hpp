@@ -15,10 +15,10 @@ struct Request {
   Params params;
   std::uint64_t body_bytes = 0;  ///< of the answer, headers not counted
   bool sending_headers = false;
-  bool finished = false;     ///< the answer was ended, by fastcgi_finish_request() or at the end
-  bool log_started = false;  ///< something was written to FCGI_STDERR
-  bool ended = false;        ///< the host knows that it is over
-  int body_file = -1;        ///< REQUEST_BODY_FILE
+  bool finished = false;        ///< the answer was ended, by fastcgi_finish_request() or at the end
+  bool log_started = false;     ///< something was written to FCGI_STDERR
+  std::size_t peak_memory = 0;  ///< bytes
+  int body_file = -1;           ///< REQUEST_BODY_FILE
 };
 
 /// What run_pool() was given. Set once in the base template, inherited by all that is made of it.
@@ -52,6 +52,9 @@ void run_script();
 /// What follows the script: shutdown functions, destructors, output, headers, sessions; then the
 /// end of the answer.
 void end_request();
+
+/// After the answer: tells the host that the current request is over and forgets it.
+void close_request();
 
 /// Ends the answer on the wire.
 void finish_answer();

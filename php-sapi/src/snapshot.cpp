@@ -10,6 +10,7 @@
 #include "opcache.hpp"
 #include "php.hpp"
 #include "read_files.hpp"
+#include "reentry.hpp"
 #include "renewal.hpp"
 #include "request.hpp"
 #include "resume_callbacks.hpp"
@@ -139,7 +140,11 @@ bool is_included_script(const Descriptor& descriptor) {
 
 /// What forbids a snapshot now, in the words of the log; empty: nothing.
 std::string refusal() {
-  if (const char* place = unsuitable_place()) {
+  const char* place = unsuitable_place();
+  if (place == nullptr && !pool().engine->discards_children()) {
+    place = reason_against_reentry();
+  }
+  if (place != nullptr) {
     return std::string(place) + ". Call it in the front controller";
   }
   for (const Descriptor& descriptor : opened_since(open_before_warmup())) {
@@ -204,6 +209,21 @@ void resume() {
   run_resume_callbacks();
 }
 
+/// Engine `none`: what follows lwc_snapshot() runs here, inside it, for request after request.
+[[noreturn]] void serve_without_discarding() {
+  note_reentry_point();
+  for (bool go_on = true; go_on;) {
+    resume();
+    go_on = run_rest_of_script();
+    end_reentered_request();
+    pool().engine->end_child();
+    if (go_on) {
+      hold_template();
+    }
+  }
+  ::_exit(0);
+}
+
 }  // namespace
 
 void begin_warmup(SnapshotId id, const std::string& script) {
@@ -234,6 +254,9 @@ bool take_snapshot() {
       return false;
     case Phase::WarmingUp:
       leave_for_template();
+      if (!pool().engine->discards_children()) {
+        serve_without_discarding();
+      }
       resume();
       return true;
     case Phase::Template:
