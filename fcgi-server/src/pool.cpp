@@ -26,6 +26,20 @@ std::string script_of(const std::string& warmup) {
   return php::decode_warmup(warmup).script;
 }
 
+// What lwc.warmup[] says, as if a web server had asked. Which DOCUMENT_ROOT that server will name
+// is not known yet; nearly always it is the folder of the front controller. A site where it is not
+// gets a snapshot with its own parameters as soon as a request shows them.
+php::Warmup as_request(const config::Warmup& configured) {
+  php::Warmup warmup;
+  warmup.script = configured.script;
+  warmup.uri = configured.uri;
+  const std::size_t end = configured.script.rfind('/');
+  if (end != std::string::npos) {
+    warmup.params.emplace_back("DOCUMENT_ROOT", configured.script.substr(0, end > 0 ? end : 1));
+  }
+  return warmup;
+}
+
 }  // namespace
 
 Pool::Pool(config::PoolConfig config, UniqueFd listen, LogChannel& log, std::string engine)
@@ -159,10 +173,7 @@ void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) 
   }
   if (!started_workers_ && config_.lwc_snapshots) {
     for (const config::Warmup& warmup : config_.lwc_warmup) {
-      php::Warmup run;
-      run.script = warmup.script;
-      run.uri = warmup.uri;
-      on_wanted(php::encode_warmup(run));
+      on_wanted(php::encode_warmup(as_request(warmup)));
     }
   }
   check_warmups();
@@ -239,7 +250,22 @@ void Pool::on_wanted(const std::string& warmup) {
   }
 }
 
+// A request tells script and site; the URI to warm up with is what the configuration says, if it
+// does.
+std::string Pool::with_configured_uri(const std::string& encoded) const {
+  php::Warmup warmup = php::decode_warmup(encoded);
+  auto configured =
+      std::find_if(config_.lwc_warmup.begin(), config_.lwc_warmup.end(),
+                   [&warmup](const config::Warmup& one) { return one.script == warmup.script; });
+  if (!warmup.uri.empty() || configured == config_.lwc_warmup.end()) {
+    return encoded;
+  }
+  warmup.uri = configured->uri;
+  return php::encode_warmup(warmup);
+}
+
 void Pool::prepare(std::string warmup, SnapshotEntry& entry) {
+  warmup = with_configured_uri(warmup);
   Result<ControlPair> pair = make_control_pair();
   SnapshotId id = next_id_++;
   Status asked = pair ? templates_.at(kBaseSnapshot).handle.prepare(id, warmup, pair->other.get())

@@ -86,6 +86,7 @@ class Pool {
   void on_template(SnapshotId id);
   void on_ready(SnapshotId id, Template& which, const TemplateEvent& event);
   void on_failed(SnapshotId id, std::string_view reason);
+  std::string with_configured_uri(const std::string& encoded) const;
   void prepare(std::string warmup, SnapshotEntry& entry);
   void on_wanted(const std::string& warmup);
   void retire(SnapshotId id);

@@ -310,6 +310,11 @@ APPLICATIONS = [
     Hello("hello"),
     PhpInfo("phpinfo", masks=[
         Mask(r"<td class=\"v\">\d{10}(\.\d+)? ?</td>", "REQUEST_TIME and REQUEST_TIME_FLOAT"),
+        Mask(r"(?<=php.ini\) Path </td><td class=\"v\">)[^<]*", "built into libphp, which Debian compiles for embedding"),
+        Mask(r"(?<=\.ini files </td><td class=\"v\">).*?</td>", "php-fpm forgets PHP_INI_SCAN_DIR when it clears the environment"),
+        Mask(r'<h2><a name="module_lwc".*?</table>\n', "our own functions", ""),
+        Mask(r'<h2><a name="module_pcntl".*?</table>\n', "libphp has pcntl built in, php-fpm has not", ""),
+        Mask(r"(Interned Strings (?:Used|Free) memory </td><td class=\"v\">)\d+", "grows with those functions", r"\1MASKED"),
     ]),
     Symfony("symfony", warmup="/articles", masks=[
         Mask(r"PHPSESSID=" + SESSION_COOKIE, "session id", "PHPSESSID=MASKED"),
@@ -320,14 +325,16 @@ APPLICATIONS = [
         Mask(r"XSRF-TOKEN=[^;]*", "CSRF token as cookie, encrypted", "XSRF-TOKEN=MASKED"),
         Mask(r'(name="_token" value=")[^"]*', "CSRF token as form field", r"\1MASKED"),
     ]),
-    MediaWiki("mediawiki", warmup="/index.php/Main_Page", masks=[
+    MediaWiki("mediawiki", warmup="/index.php/Main_Page",
+              snapshot_scripts={"public/load.php": "/load.php", "public/api.php": "/api.php"}, masks=[
         Mask(r"(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])", "request id"),
         Mask(r"(?<!\d)20\d{12}(?!\d)", "MediaWiki's timestamps"),
-        Mask(r"\d\d:\d\d, \d+ \w+ 20\d\d|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ|(?<=>)\d\d:\d\d(?=<)",
+        Mask(r"\d\d:\d\d, \d+ \w+ 20\d\d|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ|(?<=>)\d\d:\d\d(?=<)|\d+ \w+ 20\d\d, at \d\d:\d\d",
              "the same, to be read by people"),
         Mask(r"time usage: [\d.]+|(?<=time\":)\"[\d.]+\"|(?<=wgBackendResponseTime\":)\d+", "how long it took"),
         Mask(r"\d+\.\d+% +\d+\.\d+ +\d+ +[^\n]*", "profile of the templates"),
         Mask(r'(?<="timingprofile":\[)[^\]]*', "the same as JSON"),
+        Mask(r"(?<=wgUserEditCount\":)\d+", "counted after the answer was sent"),
         Mask(r"[0-9a-f]{40}(\+\\+|%2B%5C)", "CSRF token"),
         Mask(r"(?<=_session=)\w+|(?<=UserID=)\d+", "session id"),
         Mask(r"(?<=cpPosIndex=)[^;]+", "position of the last write: a time and a hash of the address"),

@@ -154,6 +154,7 @@ class Comparison:
 
     def __init__(self, space, app):
         self.space, self.app = space, app
+        self.log = ""  # of the last run
         self.pristine = space.path / "pristine"
         self.instance = space.path / "app"
         self.app.setup(self.instance)
@@ -200,6 +201,7 @@ class Comparison:
         finally:
             nginx.stop()
             fpm.graceful_stop()
+            self.log = fpm.log()
         return normal_form(self.app, visit.transcript)
 
     @functools.cached_property

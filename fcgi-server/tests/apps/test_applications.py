@@ -25,4 +25,5 @@ def test_from_a_snapshot(comparison):
     assert_equal(comparison.reference, comparison.lwc_from_snapshot())
     served = comparison.served_from_snapshot()
     assert served, "the probe saw no request"
-    assert not [uri for uri, snapshot in served if not snapshot], "these were not served from the snapshot"
+    cold = [uri for uri, snapshot in served if not snapshot]
+    assert not cold, f"not served from the snapshot:\n{comparison.log}"
