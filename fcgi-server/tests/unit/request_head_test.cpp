@@ -100,17 +100,17 @@ TEST(SnapshotKey, DependsOnTheSiteAloneAndOnWhatIsNamed) {
   other_query[3].second = "r";
   Params other_env = site;
   other_env[2].second = "dev";
-  Params other_root = site;
-  other_root[1].second = "/b";
+  Params other_ini = site;
+  other_ini.emplace_back("PHP_VALUE", "precision=3");
   EXPECT_EQ(snapshot_key(site, {}), snapshot_key(other_query, {}));
   EXPECT_EQ(snapshot_key(site, {}), snapshot_key(other_env, {}));
   EXPECT_NE(snapshot_key(site, {"APP_ENV"}), snapshot_key(other_env, {"APP_ENV"}));
-  EXPECT_NE(snapshot_key(site, {}), snapshot_key(other_root, {}));
+  EXPECT_NE(snapshot_key(site, {}), snapshot_key(other_ini, {}));
 }
 
 TEST(SnapshotKey, DoesNotRunValuesTogether) {
-  EXPECT_NE(snapshot_key({{"SCRIPT_FILENAME", "/ab"}, {"DOCUMENT_ROOT", "c"}}, {}),
-            snapshot_key({{"SCRIPT_FILENAME", "/a"}, {"DOCUMENT_ROOT", "bc"}}, {}));
+  EXPECT_NE(snapshot_key({{"SCRIPT_FILENAME", "/ab"}, {"PHP_VALUE", "c"}}, {}),
+            snapshot_key({{"SCRIPT_FILENAME", "/a"}, {"PHP_VALUE", "bc"}}, {}));
 }
 
 }  // namespace
