@@ -55,7 +55,9 @@ const char* header_of_warmup() {
   return nullptr;
 }
 
-void end_session(const char* script) {
+}  // namespace
+
+void end_warmup_session(const char* script) {
   if (PS(session_status) == php_session_active) {
     log(LogLevel::Warning,
         "%s had a session open at lwc_snapshot(); it was destroyed. Start sessions after it.",
@@ -70,6 +72,8 @@ void end_session(const char* script) {
   PS(send_cookie) = true;
   PS(define_sid) = true;
 }
+
+namespace {
 
 void clear_last_error() {
   if (PG(last_error_message) != nullptr) {
@@ -105,7 +109,6 @@ void start_session_where_configured() {
 }  // namespace
 
 void put_away_warmup(const char* script) {
-  end_session(script);
   const char* header = header_of_warmup();
   const std::size_t bytes = empty_output_buffers() + warmup_output().bytes;
   if (bytes > 0) {

@@ -4,6 +4,10 @@
 
 namespace lwc::php {
 
+/// Ends a session that the warm-up of `script` has open, file and lock included, and says so: it
+/// would be one session for everybody.
+void end_warmup_session(const char* script);
+
 /// In the template, right before the snapshot: what the warm-up left is put away once, so that
 /// children need not do it. Logs what it throws away, naming `script`.
 void put_away_warmup(const char* script);

@@ -185,6 +185,7 @@ void hold_template() {
 
 /// Everything up to hold_template() that owns memory, so that nothing does when a child resumes.
 void leave_for_template() {
+  end_warmup_session(g_state.script.c_str());
   if (const std::string why = refusal(); !why.empty()) {
     pool().engine->abandon("lwc_snapshot() at " + call_site() + " is refused: " + why + ".");
   }

@@ -179,8 +179,9 @@ std::string reason_without_snapshot(const std::string& script) {
   std::string reason = "the warm-up of " + script + " ended before lwc_snapshot()";
   if (PG(last_error_message) != nullptr) {
     reason += ": ";
-    reason += ZSTR_VAL(PG(last_error_message));
-    if (PG(last_error_file) != nullptr) {
+    const std::string_view message = ZSTR_VAL(PG(last_error_message));
+    reason += message.substr(0, message.find('\n'));  // without the stack trace
+    if (PG(last_error_file) != nullptr && !message.starts_with("Uncaught")) {
       reason += std::string(" in ") + ZSTR_VAL(PG(last_error_file)) + ":" +
                 std::to_string(PG(last_error_lineno));
     }

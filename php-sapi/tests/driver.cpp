@@ -140,6 +140,15 @@ class StepHost final : public lwc::php::Host {
   StepTransport transport_;
 };
 
+std::string uri_of(const Step& step) {
+  for (const auto& [name, value] : step.params) {
+    if (name == "REQUEST_URI") {
+      return value;
+    }
+  }
+  return {};
+}
+
 class StepServer final : public Server {
  public:
   void enter_slot(std::uint32_t, SnapshotId, lwc::UniqueFd, lwc::UniqueFd) override {}
@@ -152,7 +161,7 @@ class StepServer final : public Server {
     job.connection = static_cast<int>(index);
     job.kind = step.kind == "prepare" ? Job::Kind::Prepare : Job::Kind::Serve;
     job.snapshot = job.kind == Job::Kind::Prepare ? static_cast<SnapshotId>(index + 1) : 0;
-    job.spec = lwc::php::encode_warmup({step.script, "", step.params});
+    job.spec = lwc::php::encode_warmup({step.script, uri_of(step), step.params});
     return true;
   }
   void finished(const Job&, const Outcome& outcome) override {
