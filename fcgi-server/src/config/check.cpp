@@ -33,7 +33,10 @@ bool is_bad_priority(int priority) {
 }
 
 /// Opens and closes, so that a log that cannot be written is known now.
-bool can_append(const std::string& path) {
+bool can_append(const std::string& path, const Options& options) {
+  if (!options.touch_files) {
+    return true;
+  }
   const UniqueFd fd(
       open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR));
   return static_cast<bool>(fd);
@@ -71,7 +74,7 @@ bool check_error_log(const GlobalConfig& global, const Options& options, Reporte
     }
     return true;
   }
-  if (!equals_ignoring_case(global.error_log, "syslog") && !can_append(global.error_log)) {
+  if (!equals_ignoring_case(global.error_log, "syslog") && !can_append(global.error_log, options)) {
     report.system_error("failed to open error_log (", global.error_log, ")");
     return false;
   }
@@ -288,7 +291,7 @@ bool PoolCheck::logs() {
       return refuse(Level::Error,
                     "'slowlog' must be specified for use with 'request_slowlog_timeout'");
     }
-    if (!can_append(*pool_.slowlog)) {
+    if (!can_append(*pool_.slowlog, options_)) {
       report_.system_error("Unable to create or open slowlog(", *pool_.slowlog, ")");
       return false;
     }
@@ -484,12 +487,12 @@ bool settle_pools(Config& config, const Options& options, Reporter& report) {
   return true;
 }
 
-bool check_access_logs(const Config& config, Reporter& report) {
+bool check_access_logs(const Config& config, const Options& options, Reporter& report) {
   for (const PoolConfig& pool : config.pools) {
     if (!pool.access_log) {
       continue;
     }
-    if (!can_append(*pool.access_log)) {
+    if (!can_append(*pool.access_log, options)) {
       report.system_error("failed to open access log (", *pool.access_log, ")");
       return false;
     }

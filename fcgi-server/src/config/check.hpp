@@ -11,6 +11,6 @@ namespace lwc::config {
 /// False: refused, and the reporter knows why.
 bool settle_global(GlobalConfig& global, const Options& options, Reporter& report);
 bool settle_pools(Config& config, const Options& options, Reporter& report);
-bool check_access_logs(const Config& config, Reporter& report);
+bool check_access_logs(const Config& config, const Options& options, Reporter& report);
 
 }  // namespace lwc::config

@@ -142,6 +142,10 @@ struct Options {
   std::optional<bool> daemonize;      ///< -D, -F; not given: as the file says
   bool allow_root = false;            ///< -R
 
+  /// False: neither opens log files nor follows includes, for a look at text that nobody vouches
+  /// for.
+  bool touch_files = true;
+
   /// Lines for the administrator, in php-fpm's words. Those below log_level are left out once
   /// log_level is known.
   log::Sink sink = [](log::Level, std::string_view) {};

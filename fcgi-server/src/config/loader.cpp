@@ -162,7 +162,7 @@ bool Loader::load_lines(const std::string& content) {
     if (include_) {
       std::string pattern = *std::exchange(include_, std::nullopt);
       make_absolute(pattern, std::nullopt, options_.prefix);
-      if (!include(pattern)) {
+      if (options_.touch_files && !include(pattern)) {
         return false;
       }
     }
@@ -332,7 +332,7 @@ bool load_all(const Options& options, Config& config, Reporter& report) {
   }
   turn_lists_around(config.pools);
   if (!settle_global(config.global, options, report) || !settle_pools(config, options, report) ||
-      !check_access_logs(config, report)) {
+      !check_access_logs(config, options, report)) {
     report.say(Level::Error, "failed to post process the configuration");
     return false;
   }
