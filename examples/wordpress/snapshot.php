@@ -24,7 +24,8 @@ function take_snapshot(): void
 {
     global $wpdb;
 
-    if (!function_exists('lwc_snapshot') || !in_array(basename($_SERVER['SCRIPT_FILENAME']), SCRIPTS, true)) {
+    $script = realpath($_SERVER['SCRIPT_FILENAME']);
+    if (!function_exists('lwc_snapshot') || !in_array($script, array_map(fn ($name) => realpath(ABSPATH . $name), SCRIPTS), true)) {
         return;
     }
     if (is_file(STAMP)) {

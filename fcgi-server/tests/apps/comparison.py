@@ -24,7 +24,7 @@ IGNORED_HEADERS = {"date", "connection", "transfer-encoding"}
 PROBE = """<?php
 register_shutdown_function(static function (): void {
     if (function_exists('lwc_snapshot_info') && !lwc_warming_up()) {
-        $line = json_encode([$_SERVER['REQUEST_URI'], lwc_snapshot_info() !== null]);
+        $line = json_encode([$_SERVER['SCRIPT_FILENAME'], $_SERVER['REQUEST_URI'], lwc_snapshot_info() !== null]);
         file_put_contents('%s', $line . "\\n", FILE_APPEND | LOCK_EX);
     }
 });
@@ -45,12 +45,14 @@ class App:
     """An example under test.
 
     warmup: URI of the warm-up request; None where the example has no snapshot point.
-    snapshot_scripts: {script: URI} of further scripts with one. more: belongs to the suite apps-more.
+    snapshot_scripts: {script: URI} of further scripts with one. rebuilds: on its click path a snapshot goes stale, and
+    the base serves until the next is ready. more: belongs to the suite apps-more.
     """
 
     name: str
     script: str = "public/index.php"
     more: bool = False
+    rebuilds: bool = False
     label: str | None = None
     warmup: str | None = None
     masks: list = field(default_factory=list)
@@ -217,13 +219,17 @@ class Comparison:
         return self.run(LwcFpm, {"snapshots": "no"})
 
     def lwc_from_snapshot(self):
-        scripts = {self.app.script: self.app.warmup} | self.app.snapshot_scripts
-        warmup = [f"{self.instance / script} {uri}" for script, uri in scripts.items()]
+        warmup = [f"{self.instance / script} {uri}" for script, uri in self._snapshot_scripts().items()]
         return self.run(LwcFpm, {"warmup": warmup})
 
+    def _snapshot_scripts(self):
+        return {self.app.script: self.app.warmup} | self.app.snapshot_scripts
+
     def served_from_snapshot(self):
-        """What the probe wrote during the last run: [(URI, whether it came from a snapshot)]."""
-        return [tuple(json.loads(line)) for line in self.probe_log.read_text().splitlines()]
+        """What the probe wrote during the last run about the scripts with a snapshot point: [(URI, was it from a snapshot)]."""
+        scripts = {str(self.instance / script) for script in self._snapshot_scripts()}
+        lines = [json.loads(line) for line in self.probe_log.read_text().splitlines()]
+        return [(uri, snapshot) for script, uri, snapshot in lines if script in scripts]
 
 
 def difference(expected, found):
