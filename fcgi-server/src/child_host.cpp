@@ -10,10 +10,9 @@ namespace lwc {
 namespace {
 
 // The parameters that name a site. The others are one client's data and never reach a warm-up.
-constexpr std::array<std::string_view, 11> kSiteParams{
-    "SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_ROOT",   "SERVER_NAME",
-    "SERVER_PORT",     "SERVER_ADDR", "SERVER_PROTOCOL", "HTTPS",
-    "REQUEST_SCHEME",  "PHP_VALUE",   "PHP_ADMIN_VALUE"};
+constexpr std::array<std::string_view, 10> kSiteParams{
+    "SCRIPT_NAME",     "DOCUMENT_ROOT", "SERVER_NAME",    "SERVER_PORT", "SERVER_ADDR",
+    "SERVER_PROTOCOL", "HTTPS",         "REQUEST_SCHEME", "PHP_VALUE",   "PHP_ADMIN_VALUE"};
 
 }  // namespace
 
@@ -43,9 +42,8 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
 // Leaves in the slot what the master needs to prepare a snapshot of this request's script.
 void ChildHost::snapshot_wanted() noexcept {
   php::Warmup warmup;
-  if (const char* script = transport_.param("SCRIPT_FILENAME")) {
-    warmup.script = script;
-  }
+  warmup.script =
+      worker_.slot().script.data();  // without the path info that SCRIPT_FILENAME may carry
   auto add = [&](std::string_view name) {
     if (const char* value = transport_.param(std::string(name).c_str())) {
       warmup.params.emplace_back(name, value);

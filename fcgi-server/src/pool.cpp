@@ -216,9 +216,7 @@ bool Pool::is_ready() const {
 
 SnapshotEntry* Pool::entry_for(const std::string& encoded) {
   php::Warmup warmup = php::decode_warmup(encoded);
-  auto params = warmup.params;
-  params.emplace_back("SCRIPT_FILENAME", warmup.script);
-  std::uint64_t key = snapshot_key(params, config_.lwc_snapshot_params);
+  std::uint64_t key = snapshot_key(warmup.params, config_.lwc_snapshot_params);
   if (SnapshotEntry* known = board_->find(key, warmup.script)) {
     return known;
   }

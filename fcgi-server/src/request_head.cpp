@@ -13,7 +13,7 @@ namespace {
 using Bytes = std::span<const unsigned char>;
 
 // Not DOCUMENT_ROOT: a warm-up that the configuration asks for cannot know it.
-constexpr std::array<std::string_view, 3> kIdentity{"SCRIPT_FILENAME", "PHP_VALUE", "PHP_ADMIN_VALUE"};
+constexpr std::array<std::string_view, 2> kIdentity{"PHP_VALUE", "PHP_ADMIN_VALUE"};
 
 // A name's or value's length: one byte, or four when the first has its high bit set.
 std::optional<std::size_t> take_length(Bytes& bytes) {

@@ -32,9 +32,8 @@ struct RequestHead {
 /// Reads as much of the head as `bytes` holds. Never trusts a length it was told.
 RequestHead read_head(std::span<const unsigned char> bytes);
 
-/// The key of the snapshot that can serve this request: SCRIPT_FILENAME, DOCUMENT_ROOT, the two ini
-/// parameters, and what lwc.snapshot_params names. FNV-1a, 64 bits; the script's path is compared
-/// besides.
+/// What else than the script's path a snapshot depends on: the two ini parameters, and what
+/// lwc.snapshot_params names. FNV-1a, 64 bits.
 std::uint64_t snapshot_key(const RequestHead& head,
                            const std::vector<std::string>& snapshot_params);
 std::uint64_t snapshot_key(const std::vector<std::pair<std::string, std::string>>& params,

@@ -40,11 +40,19 @@ SnapshotEntry* PoolBoard::find(std::uint64_t key, std::string_view script) {
   return nullptr;
 }
 
-SnapshotEntry* PoolBoard::find_ready(std::uint64_t key, std::string_view script) {
-  SnapshotEntry* entry = find(key, script);
-  return entry != nullptr && entry->state.load(std::memory_order_acquire) == SnapshotState::Ready
-             ? entry
-             : nullptr;
+SnapshotEntry* PoolBoard::find_ready(std::uint64_t key, std::string_view script,
+                                     bool with_path_info) {
+  for (SnapshotEntry& entry : snapshots) {
+    if (entry.state.load(std::memory_order_acquire) != SnapshotState::Ready || entry.key != key) {
+      continue;
+    }
+    std::string_view own = entry.script.data();
+    if (script == own || (with_path_info && script.size() > own.size() && script.starts_with(own) &&
+                          script[own.size()] == '/')) {
+      return &entry;
+    }
+  }
+  return nullptr;
 }
 
 bool PoolBoard::is_current(SnapshotId id) const {

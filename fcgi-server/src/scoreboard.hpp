@@ -87,8 +87,9 @@ struct PoolBoard {
 
   Slot& slot(std::uint32_t index) { return reinterpret_cast<Slot*>(this + 1)[index]; }
 
-  /// The entry whose snapshot serves requests with this key now, or null.
-  SnapshotEntry* find_ready(std::uint64_t key, std::string_view script);
+  /// The entry whose snapshot serves requests with this key now, or null. `with_path_info`: a
+  /// script's path may be followed by more, as in "/srv/index.php/articles" (cgi.fix_pathinfo).
+  SnapshotEntry* find_ready(std::uint64_t key, std::string_view script, bool with_path_info);
   /// The entry of this key in whatever state, or null.
   SnapshotEntry* find(std::uint64_t key, std::string_view script);
   /// True while `id` is what its entry offers. The base always is.

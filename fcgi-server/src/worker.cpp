@@ -377,7 +377,7 @@ SnapshotId Worker::choose_snapshot() {
     return kBaseSnapshot;
   }
   SnapshotEntry* entry = board_.find_ready(snapshot_key(head_, options_.snapshot_params),
-                                           head_.param("SCRIPT_FILENAME"));
+                                           head_.param("SCRIPT_FILENAME"), php::splits_path_info());
   return entry != nullptr ? entry->id.load() : kBaseSnapshot;
 }
 

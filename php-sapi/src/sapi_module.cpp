@@ -370,6 +370,10 @@ sapi_module_struct make_module() {
 
 }  // namespace
 
+bool splits_path_info() {
+  return g_settings.fix_pathinfo;
+}
+
 CgiSettings& cgi_settings() {
   return g_settings;
 }

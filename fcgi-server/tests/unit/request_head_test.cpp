@@ -109,8 +109,8 @@ TEST(SnapshotKey, DependsOnTheSiteAloneAndOnWhatIsNamed) {
 }
 
 TEST(SnapshotKey, DoesNotRunValuesTogether) {
-  EXPECT_NE(snapshot_key({{"SCRIPT_FILENAME", "/ab"}, {"PHP_VALUE", "c"}}, {}),
-            snapshot_key({{"SCRIPT_FILENAME", "/a"}, {"PHP_VALUE", "bc"}}, {}));
+  EXPECT_NE(snapshot_key({{"PHP_VALUE", "ab"}, {"PHP_ADMIN_VALUE", "c"}}, {}),
+            snapshot_key({{"PHP_VALUE", "a"}, {"PHP_ADMIN_VALUE", "bc"}}, {}));
 }
 
 }  // namespace
