@@ -120,6 +120,12 @@ void Worker::leave() {
   slot_->stage = Stage::Ended;
 }
 
+void Worker::retire(std::string_view reason) {
+  log_.send(php::LogLevel::Debug, options_.pool,
+            "child " + std::to_string(::getpid()) + " is replaced: " + std::string(reason));
+  leave();
+}
+
 bool Worker::next(Job& job) {
   for (;;) {
     if (slot_->baton.load() != own_ && !wait_for_baton()) {

@@ -36,6 +36,7 @@ class Worker final : public Server {
                   UniqueFd inbox) override;
   bool next(Job& job) override;
   void finished(const Job& job, const Outcome& outcome) override;
+  void retire(std::string_view reason) override;
   std::chrono::milliseconds deadline() override;
   Exchange& exchange() override { return slot_->exchange; }
   void entered_child() override;

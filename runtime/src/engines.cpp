@@ -6,6 +6,7 @@
 #include "fork_engine.hpp"
 #include "lwc/engine.hpp"
 #include "none_engine.hpp"
+#include "rollback_engine.hpp"
 
 namespace lwc {
 namespace {
@@ -32,6 +33,7 @@ std::unique_ptr<Engine> make(UniqueFd control) {
 
 // In the order of preference of `auto`.
 constexpr std::array kEngines{
+    Entry{"rollback", false, RollbackEngine::probe, make<RollbackEngine>},
     Entry{"fork", true, probe_fork, make<ForkEngine>},
     Entry{"none", false, probe_none, make<NoneEngine>},
 };

@@ -57,14 +57,7 @@ void on_fatal_signal(int signal, siginfo_t* info, void* raw_context) {
   if (signal != SIGSEGV) {
     ::signal(SIGSEGV, SIG_DFL);
   }
-  auto* context = static_cast<ucontext_t*>(raw_context);
-  FaultReport& report = g_exchange->fault;
-  report.code = info->si_code;
-  report.address = reinterpret_cast<std::uint64_t>(info->si_addr);
-  report.ip = instruction_pointer(context);
-  report.frame_count = 0;
-  report.signal = signal;
-  unwind(context, report);
+  record_fault(g_exchange->fault, signal, *info, raw_context);
   ::raise(signal);  // Taken when this handler returns. A signal that was sent would not come again
                     // by itself.
 }
@@ -94,6 +87,16 @@ std::string describe_frame(std::uint64_t ip) {
 }
 
 }  // namespace
+
+void record_fault(FaultReport& report, int signal, const siginfo_t& info, void* raw_context) {
+  auto* context = static_cast<ucontext_t*>(raw_context);
+  report.code = info.si_code;
+  report.address = reinterpret_cast<std::uint64_t>(info.si_addr);
+  report.ip = instruction_pointer(context);
+  report.frame_count = 0;
+  report.signal = signal;
+  unwind(context, report);
+}
 
 Status install_fault_handler(Exchange& exchange) {
   g_exchange = &exchange;

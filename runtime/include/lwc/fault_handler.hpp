@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <signal.h>
+
 #include <string>
 
 #include "lwc/exchange.hpp"
@@ -13,6 +15,9 @@ namespace lwc {
 /// its own, so that an overflown stack is reported too. Survives fork. Allocates nothing after
 /// installation.
 Status install_fault_handler(Exchange& exchange);
+
+/// Fills `report` from what a signal handler was given (`context` is its ucontext_t).
+void record_fault(FaultReport& report, int signal, const siginfo_t& info, void* context);
 
 /// "SIGSEGV (invalid address 0x0) at zif_foo+0x1c in /usr/lib/php/...", then one line per frame.
 /// For the process that the fault happened in, or one forked from the same template.

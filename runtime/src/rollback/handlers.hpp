@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's signal handlers: trapped system calls, faults, the deadline.
+#pragma once
+
+#include "state.hpp"
+
+namespace lwc::rollback {
+
+/// Installs the handlers. 0 or -errno.
+long install_handlers();
+
+/// Traps all system calls of the calling thread outside the gate, from now on. 0 or -errno.
+long watch_system_calls(State& state);
+/// Does this kernel have Syscall User Dispatch?
+bool system_calls_can_be_watched();
+
+/// The request called exit: undoes it. Does not return.
+[[noreturn]] void child_exited(State& state, int status);
+
+}  // namespace lwc::rollback

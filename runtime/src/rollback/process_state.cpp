@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process_state.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cerrno>
+
+#include "copy.hpp"
+#include "handlers.hpp"
+#include "state.hpp"
+
+namespace lwc::rollback {
+
+long ProcessState::capture(State& state, const char** what) {
+  *what = "working directory";
+  long fd = gate(SYS_open, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return fd;
+  }
+  cwd_ = static_cast<int>(fd);
+  set_engine_fd(cwd_);
+  umask_ = gate(SYS_umask, 0);
+  gate(SYS_umask, umask_);
+  personality_ = gate(SYS_personality, 0xffffffff);
+  priority_ = 20 - gate(SYS_getpriority, PRIO_PROCESS, 0);
+  affinity_size_ = gate(SYS_sched_getaffinity, 0, kAffinityBytes, affinity_);
+  gate(SYS_prctl, PR_GET_NAME, name_);
+  for (int i = 0; i < 3; ++i) {
+    gate(SYS_getitimer, i, &itimers_[i]);
+  }
+  for (int i = 0; i < static_cast<int>(RLIM_NLIMITS); ++i) {
+    gate(SYS_prlimit64, 0, i, nullptr, &limits_[i]);
+  }
+  siginfo_t info{};
+  had_children_ = gate(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL,
+                       nullptr) != -ECHILD;
+  *what = "deadline timer";
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = kDeadlineSignal;
+  event._sigev_un._tid = static_cast<pid_t>(gate(SYS_gettid));
+  if (long error = gate(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_); error < 0) {
+    return error;
+  }
+  *what = "signal handlers";
+  if (long error = capture_signals(state); error < 0) {
+    return error;
+  }
+  *what = "descriptors";
+  return capture_fds(state);
+}
+
+void ProcessState::set_deadline(std::uint64_t milliseconds) const {
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(milliseconds / 1000);
+  when.it_value.tv_nsec = static_cast<long>(milliseconds % 1000 * 1000000);
+  gate(SYS_timer_settime, timer_, 0, &when, nullptr);
+}
+
+// Every handler must return through the gate: sigreturn from libc would be trapped.
+long ProcessState::capture_signals(State& state) {
+  constexpr std::uint64_t kNeverBlocked = signal_bit(SIGSYS) | signal_bit(kDeadlineSignal);
+  stack_t stack{};
+  stack.ss_sp = reinterpret_cast<void*>(state.signal_stack.begin);
+  stack.ss_size = state.signal_stack.size();
+  if (long error = gate(SYS_sigaltstack, &stack, nullptr); error < 0) {
+    return error;
+  }
+  if (long error = install_handlers(); error < 0) {
+    return error;
+  }
+  for (int signal = 1; signal <= kSignals; ++signal) {
+    KernelSigaction& action = actions_[signal];
+    if (gate(SYS_rt_sigaction, signal, nullptr, &action, 8) < 0) {
+      continue;
+    }
+    bool handled = action.handler != reinterpret_cast<void*>(SIG_DFL) &&
+                   action.handler != reinterpret_cast<void*>(SIG_IGN);
+    if (handled && (action.restorer != lwc_gate_restorer || (action.mask & kNeverBlocked) != 0)) {
+      action.restorer = lwc_gate_restorer;
+      action.flags |= kSaRestorer;
+      action.mask &= ~kNeverBlocked;
+      gate(SYS_rt_sigaction, signal, &action, nullptr, 8);
+    }
+  }
+  return 0;
+}
+
+bool ProcessState::stop_activity(State& state) {
+  Journal& journal = state.journal;
+  for (int i = 0; i < journal.timer_count; ++i) {
+    gate(SYS_timer_delete, journal.timers[i]);
+  }
+  if ((journal.touched & kTouchedItimers) != 0) {
+    for (int i = 0; i < 3; ++i) {
+      gate(SYS_setitimer, i, &itimers_[i], nullptr);
+    }
+  }
+  return (journal.touched & kTouchedChildren) == 0 || end_children(state);
+}
+
+bool ProcessState::end_children(State& state) {
+  if (had_children_) {
+    state.journal.taint("children, beside those of the snapshot");
+    return false;
+  }
+  siginfo_t info{};
+  while (gate(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | __WALL, nullptr) != -ECHILD) {
+    long fd = gate(SYS_open, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    long got = fd < 0 ? fd : gate(SYS_read, fd, buffer_, sizeof buffer_);
+    gate(SYS_close, fd);
+    if (got < 0) {
+      state.journal.taint("children that cannot be listed");
+      return false;
+    }
+    int pid = 0;
+    for (long i = 0; i < got; ++i) {
+      if (buffer_[i] >= '0' && buffer_[i] <= '9') {
+        pid = pid * 10 + (buffer_[i] - '0');
+      } else if (pid != 0) {
+        gate(SYS_kill, pid, SIGKILL);
+        pid = 0;
+      }
+    }
+    if (got > 0) {
+      gate(SYS_waitid, P_ALL, 0, &info, WEXITED | __WALL, nullptr);
+    }
+  }
+  return true;
+}
+
+bool ProcessState::restore(State& state) {
+  bool ok = restore_fds(state);
+  ok = restore_locks(state) && ok;
+  if ((state.journal.touched & ~static_cast<std::uint32_t>(kTouchedItimers | kTouchedChildren)) !=
+      0) {
+    ok = restore_misc(state) && ok;
+  }
+  restore_signals(state);
+  return ok;
+}
+
+bool ProcessState::restore_misc(State& state) {
+  Journal& journal = state.journal;
+  auto put_back = [&](Touched kind, const char* name, auto action) {
+    if ((journal.touched & kind) == 0 || action() >= 0) {
+      return true;
+    }
+    journal.taint(name);
+    return false;
+  };
+  bool ok = put_back(kTouchedCwd, "working directory", [&] { return gate(SYS_fchdir, cwd_); });
+  ok &= put_back(kTouchedUmask, "umask", [&] { return gate(SYS_umask, umask_); });
+  ok &= put_back(kTouchedPersonality, "personality",
+                 [&] { return gate(SYS_personality, personality_); });
+  ok &= put_back(kTouchedName, "process name", [&] { return gate(SYS_prctl, PR_SET_NAME, name_); });
+  ok &= put_back(kTouchedAffinity, "CPU affinity",
+                 [&] { return gate(SYS_sched_setaffinity, 0, affinity_size_, affinity_); });
+  ok &= put_back(kTouchedPriority, "priority", [&] {
+    return 20 - gate(SYS_getpriority, PRIO_PROCESS, 0) == priority_
+               ? 0
+               : gate(SYS_setpriority, PRIO_PROCESS, 0, priority_);
+  });
+  ok &= put_back(kTouchedLimits, "resource limits", [&] {
+    long error = 0;
+    for (int i = 0; i < static_cast<int>(RLIM_NLIMITS) && error == 0; ++i) {
+      rlimit now{};
+      gate(SYS_prlimit64, 0, i, nullptr, &now);
+      if (now.rlim_cur != limits_[i].rlim_cur || now.rlim_max != limits_[i].rlim_max) {
+        error = gate(SYS_prlimit64, 0, i, &limits_[i], nullptr);
+      }
+    }
+    return error;
+  });
+  return ok;
+}
+
+void ProcessState::restore_signals(State& state) {
+  Journal& journal = state.journal;
+  std::uint64_t changed = journal.changed_signals;
+  if ((journal.touched & kTouchedAllSignals) != 0 || journal.pending_process != 0) {
+    changed = ~std::uint64_t{0};
+  }
+  // First dropped, then handled again: an undone handler must not run for what is left over.
+  drop_pending_signals(state);
+  for (std::uint64_t rest = changed; rest != 0; rest &= rest - 1) {
+    int signal = __builtin_ctzll(rest) + 1;
+    gate(SYS_rt_sigaction, signal, &actions_[signal], nullptr, 8);
+  }
+}
+
+// Called with all signals blocked. What the request has brought on itself is dropped; what somebody
+// else has sent is sent again and taken when the mask is as before.
+void ProcessState::drop_pending_signals(State& state) {
+  std::uint64_t pending = 0;
+  gate(SYS_rt_sigpending, &pending, 8);
+  constexpr int kMaxKept = 8;
+  siginfo_t kept[kMaxKept];
+  int count = 0;
+  const timespec now{};
+  for (int guard = 0; pending != 0 && guard < 4096; ++guard) {
+    siginfo_t info;
+    long signal = gate(SYS_rt_sigtimedwait, &pending, &info, &now, 8);
+    if (signal <= 0) {
+      break;
+    }
+    bool sent = info.si_code == SI_USER || info.si_code == SI_QUEUE || info.si_code == SI_TKILL;
+    if (sent && info.si_pid != state.pid && signal != kDeadlineSignal && count < kMaxKept) {
+      kept[count++] = info;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    gate(SYS_rt_sigqueueinfo, state.pid, kept[i].si_signo, &kept[i]);
+  }
+}
+
+}  // namespace lwc::rollback

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which pages were written since the last undo.
+//
+// Two mechanisms of the kernel, both resolved inside the kernel, so that its own writes into user
+// buffers are seen and never fail:
+//   WpAsync    userfaultfd write protection, asynchronous, with PAGEMAP_SCAN  (Linux 6.7)
+//   SoftDirty  soft-dirty bits, read from /proc/self/pagemap   (CONFIG_MEM_SOFT_DIRTY)
+//
+// Under both, the first write to a page is a page fault of this process, and the kernel counts
+// those. No fault since the last undo: no page outside the working set was written, and nothing
+// needs to be walked. Pages that most requests write belong to the working set: they stay writable
+// and are copied back every time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ranges.hpp"
+
+namespace lwc::rollback {
+
+struct State;
+struct Region;
+
+enum class Mechanism : std::uint8_t { None, WpAsync, SoftDirty };
+
+/// What this machine offers. Tries it out on a page of its own.
+bool mechanism_works(Mechanism mechanism);
+const char* describe(Mechanism mechanism);
+
+class Tracker {
+ public:
+  /// Begins tracking: no page of the image counts as written. 0 or -errno.
+  long arm(State& state, Mechanism mechanism);
+
+  /// Puts back every page written since the last time. `everything`: do not trust the count of
+  /// faults. False: the kernel refused, and the memory cannot be trusted.
+  bool restore_written(State& state, bool everything);
+
+  /// `range` of the image was mapped anew, or lost its contents: makes it what it was.
+  bool restore_lost(State& state, const Region& region, Range range);
+
+  /// Nothing that was written so far needs undoing.
+  void settle();
+  /// Has a page outside the working set been written (or anything else faulted) since then?
+  bool faulted() const { return faults() != faults_; }
+
+  std::uint32_t working_set() const { return working_count_; }
+  Mechanism mechanism() const { return mechanism_; }
+  int first_fd() const { return fds_[0]; }
+  int second_fd() const { return fds_[1]; }
+
+  /// Tests only: the contents of this range are not restored.
+  void set_blind_spot(Range range) { blind_spot_ = range; }
+  /// Tests only: pages never join the working set.
+  void set_learning(bool on) { learning_ = on; }
+
+ private:
+  struct Worked {
+    std::uint32_t page;
+    std::uint32_t idle;  // audits in a row that found it unchanged
+    std::uintptr_t address;
+    const void* source;
+  };
+
+  long arm_wp_async(State& state);
+  long protect(Range range);
+  long register_range(Range range);
+  void restore_working_set(State& state);
+  void audit_working_set(State& state);
+  bool scan(State& state);
+  bool scan_wp_async(State& state);
+  bool scan_soft_dirty(State& state);
+  void found(State& state, const Region& region, std::uintptr_t address);
+  void learn(std::uint32_t page, std::uintptr_t address, const void* source);
+  bool clear_soft_dirty();
+  std::uint64_t faults() const;
+
+  Mechanism mechanism_ = Mechanism::None;
+  int fds_[2] = {-1, -1};         // userfaultfd and pagemap, or clear_refs and pagemap
+  std::uint8_t* hits_ = nullptr;  // per page: strays so far, or kLearned
+  Worked* working_ = nullptr;
+  std::uint32_t working_count_ = 0;
+  std::uint32_t working_capacity_ = 0;
+  std::uint32_t undos_ = 0;
+  std::uint64_t faults_ = 0;
+  Range blind_spot_;
+  bool learning_ = true;
+  char* buffer_ = nullptr;
+};
+
+}  // namespace lwc::rollback

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rollback_checker.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace lwc::test {
+namespace {
+
+std::string proc(pid_t pid, const std::string& name) {
+  return "/proc/" + std::to_string(pid) + "/" + name;
+}
+
+std::string slurp(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string link_target(const std::string& path) {
+  char target[4096];
+  ssize_t size = ::readlink(path.c_str(), target, sizeof target);
+  return size < 0 ? "" : std::string(target, static_cast<std::size_t>(size));
+}
+
+std::string hex(std::uint64_t value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+constexpr std::uint64_t kPage = 4096;
+
+}  // namespace
+
+ProcessPicture ProcessPicture::take(pid_t pid, const Exempt& exempt) {
+  ProcessPicture picture;
+  picture.read_maps(pid, exempt);
+  picture.read_memory(pid, exempt);
+  picture.read_fds(pid);
+  picture.read_facts(pid);
+  return picture;
+}
+
+void ProcessPicture::read_maps(pid_t pid, const Exempt& exempt) {
+  std::ifstream file(proc(pid, "maps"));
+  for (std::string line; std::getline(file, line);) {
+    Mapping mapping;
+    char dash = 0;
+    std::stringstream text(line);
+    text >> std::hex >> mapping.begin >> dash >> mapping.end;
+    if (mapping.begin >= exempt.arena_begin && mapping.end <= exempt.arena_end) {
+      continue;
+    }
+    std::getline(text, mapping.attributes);
+    mapping.attributes.erase(mapping.attributes.find_last_not_of(' ') + 1);
+    // What the kernel merges or not is not a difference.
+    if (!maps_.empty() && maps_.back().end == mapping.begin &&
+        maps_.back().attributes == mapping.attributes &&
+        mapping.attributes.find(" 00:00 0") != std::string::npos) {
+      maps_.back().end = mapping.end;
+    } else {
+      maps_.push_back(mapping);
+    }
+  }
+}
+
+void ProcessPicture::read_memory(pid_t pid, const Exempt& exempt) {
+  int mem = ::open(proc(pid, "mem").c_str(), O_RDONLY | O_CLOEXEC);
+  for (const Mapping& mapping : maps_) {
+    if (mapping.attributes.compare(0, 5, " rw-p") != 0 &&
+        mapping.attributes.compare(0, 5, " rwxp") != 0) {
+      continue;
+    }
+    std::string contents(mapping.end - mapping.begin, '\0');
+    ssize_t got = ::pread(mem, contents.data(), contents.size(), static_cast<off_t>(mapping.begin));
+    contents.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+    for (std::uint64_t at = std::max(exempt.rseq_begin, mapping.begin);
+         at < std::min(exempt.rseq_end, mapping.end); ++at) {
+      contents[at - mapping.begin] = 0;
+    }
+    memory_[mapping.begin] = std::move(contents);
+  }
+  ::close(mem);
+}
+
+void ProcessPicture::read_fds(pid_t pid) {
+  DIR* directory = ::opendir(proc(pid, "fd").c_str());
+  if (directory == nullptr) {
+    facts_["fd"] = "unreadable";
+    return;
+  }
+  while (dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] == '.') {
+      continue;
+    }
+    std::string name = entry->d_name;
+    facts_["fd " + name] =
+        link_target(proc(pid, "fd/" + name)) + "\n" + slurp(proc(pid, "fdinfo/" + name));
+  }
+  ::closedir(directory);
+}
+
+void ProcessPicture::read_facts(pid_t pid) {
+  static const std::set<std::string> kStatus{
+      "Name",   "Umask",   "Tgid",       "Pid",          "PPid",         "TracerPid", "Uid",
+      "Gid",    "FDSize",  "Groups",     "Threads",      "SigQ",         "SigPnd",    "ShdPnd",
+      "SigBlk", "SigIgn",  "SigCgt",     "CapInh",       "CapPrm",       "CapEff",    "CapBnd",
+      "CapAmb", "Seccomp", "NoNewPrivs", "Cpus_allowed", "Mems_allowed", "VmLck",     "VmPin"};
+  std::ifstream status(proc(pid, "status"));
+  for (std::string line; std::getline(status, line);) {
+    std::string name = line.substr(0, line.find(':'));
+    if (kStatus.contains(name) && name != "FDSize" && name != "SigQ") {
+      facts_["status " + name] = line;
+    }
+  }
+  facts_["cwd"] = link_target(proc(pid, "cwd"));
+  facts_["root"] = link_target(proc(pid, "root"));
+  facts_["limits"] = slurp(proc(pid, "limits"));
+  facts_["timers"] = slurp(proc(pid, "timers"));
+  facts_["personality"] = slurp(proc(pid, "personality"));
+  facts_["timerslack"] = slurp(proc(pid, "timerslack_ns"));
+  facts_["oom_score_adj"] = slurp(proc(pid, "oom_score_adj"));
+  facts_["children"] = slurp(proc(pid, "task/" + std::to_string(pid) + "/children"));
+  // Fields 19 (nice), 40 and 41 (real-time priority, policy), 5 and 6 (process group, session).
+  std::string stat = slurp(proc(pid, "stat"));
+  std::stringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::string field;
+  for (int number = 3; fields >> field; ++number) {
+    if (number == 19 || number == 40 || number == 41 || number == 5 || number == 6) {
+      facts_["stat " + std::to_string(number)] = field;
+    }
+  }
+}
+
+std::vector<std::string> ProcessPicture::differences_from(const ProcessPicture& before) const {
+  std::vector<std::string> all;
+  for (const Mapping& mapping : maps_) {
+    if (std::find(before.maps_.begin(), before.maps_.end(), mapping) == before.maps_.end()) {
+      all.push_back("mapping is new: " + hex(mapping.begin) + "-" + hex(mapping.end) +
+                    mapping.attributes);
+    }
+  }
+  for (const Mapping& mapping : before.maps_) {
+    if (std::find(maps_.begin(), maps_.end(), mapping) == maps_.end()) {
+      all.push_back("mapping is gone: " + hex(mapping.begin) + "-" + hex(mapping.end) +
+                    mapping.attributes);
+    }
+  }
+  for (const auto& [begin, contents] : memory_) {
+    auto old = before.memory_.find(begin);
+    if (old == before.memory_.end() || old->second.size() != contents.size()) {
+      continue;  // reported above
+    }
+    for (std::uint64_t at = 0; at < contents.size(); at += kPage) {
+      std::size_t size = std::min<std::size_t>(kPage, contents.size() - at);
+      if (std::memcmp(contents.data() + at, old->second.data() + at, size) != 0) {
+        std::size_t byte = at;
+        while (contents[byte] == old->second[byte]) {
+          ++byte;
+        }
+        all.push_back("memory differs at " + hex(begin + byte));
+      }
+    }
+  }
+  for (const auto& [name, text] : facts_) {
+    auto old = before.facts_.find(name);
+    if (old == before.facts_.end()) {
+      all.push_back(name + " is new: " + text);
+    } else if (old->second != text) {
+      all.push_back(name + " was: " + old->second + " is: " + text);
+    }
+  }
+  for (const auto& [name, text] : before.facts_) {
+    if (!facts_.contains(name)) {
+      all.push_back(name + " is gone: " + text);
+    }
+  }
+  return all;
+}
+
+}  // namespace lwc::test

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Things that a request can do to its process, chosen by a seed.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+
+namespace lwc::test {
+
+/// Operations that leave the engine able to put everything back, and ones after which it may give
+/// up on the process (which must then be replaced).
+enum class Daring { Restorable, Anything };
+
+/// Blocks, files and descriptors that exist before the snapshot, for operations to work on. `dared`
+/// is set before an operation after which the process may also just end.
+void prepare_playground(const std::string& directory, volatile bool* dared);
+
+/// Carries out `count` operations drawn from `seed`. May end the process's request by a fault or
+/// exit() in the middle.
+void play(std::uint64_t seed, int count, Daring daring);
+
+/// Places that play() changes often, for engines made blind to them.
+struct Favourite {
+  std::uintptr_t page;
+  std::uintptr_t region_begin, region_end;
+  int fd;
+};
+Favourite favourite_places();
+
+}  // namespace lwc::test

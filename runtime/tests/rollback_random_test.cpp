@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random requests on a process that undoes itself; after every one, another process compares it
+// with what it was at the snapshot. LWC_SEED repeats a run, LWC_ROUNDS sets its length.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cfenv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+
+#include "../src/rollback/pristine_store.hpp"
+#include "../src/rollback/rollback.hpp"
+#include "rollback_checker.hpp"
+#include "rollback_operations.hpp"
+
+namespace lwc::test {
+namespace {
+
+using rollback::Ending;
+using rollback::g_state;
+using rollback::gate;
+using rollback::Mechanism;
+
+/// What passes between the process under test and its checker.
+struct Control {
+  std::atomic<int> paused;   // how often the process has stopped to be looked at
+  std::atomic<int> resumed;  // how often it was told to go on
+  std::uint64_t seed;
+  int operations;
+  bool stop;
+  volatile bool dared;
+  Exempt exempt;
+  bool tainted;
+  char reason[rollback::kMaxReason];
+  Ending ending;
+  rollback::UndoReport report;
+  std::uint32_t working_set;
+  int private_failures;  // what cannot be seen from outside was different
+};
+
+void wait_in_engine(void* raw) {
+  auto* control = static_cast<Control*>(raw);
+  control->tainted = g_state->tainted;
+  for (std::size_t i = 0; i < sizeof control->reason; ++i) {
+    control->reason[i] = g_state->taint_reason[i];
+  }
+  control->ending = g_state->ending;
+  control->report = g_state->report;
+  control->working_set = g_state->tracker.working_set();
+  int now = control->paused.fetch_add(1) + 1;
+  while (control->resumed.load() < now) {
+    timespec nap{0, 20000};
+    gate(SYS_nanosleep, &nap, nullptr);
+  }
+}
+
+/// State that /proc does not show.
+struct Hidden {
+  itimerval timers[3];
+  rollback::KernelSigaction actions[65];
+  int rounding;
+  std::uint32_t control_word;
+  stack_t stack;
+
+  static void take(Hidden& hidden) {
+    std::memset(&hidden, 0, sizeof hidden);
+    for (int i = 0; i < 3; ++i) {
+      gate(SYS_getitimer, i, &hidden.timers[i]);
+    }
+    for (int i = 1; i <= 64; ++i) {
+      gate(SYS_rt_sigaction, i, nullptr, &hidden.actions[i], 8);
+    }
+    hidden.rounding = std::fegetround();
+    hidden.control_word = __builtin_ia32_stmxcsr();
+    gate(SYS_sigaltstack, nullptr, &hidden.stack);
+  }
+};
+
+/// Settings of a run; mutations make the engine wrong on purpose.
+struct Setup {
+  Mechanism mechanism = Mechanism::None;
+  bool shared_store = true;
+  bool learning = true;
+  std::function<void()> mutate{};
+};
+
+[[noreturn]] void run_holder(Control& control, const Setup& setup) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  static rollback::PristineStore store;
+  if (setup.shared_store && !store.build()) {
+    ::_exit(90);
+  }
+  static auto* before = static_cast<Hidden*>(::mmap(
+      nullptr, 2 * sizeof(Hidden), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  rollback::Options options;
+  options.mechanism = setup.mechanism;
+  options.store = setup.shared_store ? &store : nullptr;
+  if (!rollback::prepare(options)) {
+    ::_exit(91);
+  }
+  control.exempt.arena_begin = g_state->arena.begin;
+  control.exempt.arena_end = g_state->arena.end;
+  control.exempt.rseq_begin = reinterpret_cast<std::uintptr_t>(__builtin_thread_pointer()) +
+                              static_cast<std::uintptr_t>(__rseq_offset);
+  control.exempt.rseq_end = control.exempt.rseq_begin + 32;
+  g_state->paused = wait_in_engine;
+  g_state->paused_argument = &control;
+  g_state->tracker.set_learning(setup.learning);
+  long result = LWC_TAKE_SNAPSHOT();
+  if (result < 0) {
+    ::_exit(92);
+  }
+  if (result == 0) {
+    Hidden::take(before[0]);
+    if (setup.mutate) {
+      setup.mutate();
+    }
+  }
+  Hidden::take(before[1]);
+  if (std::memcmp(&before[0], &before[1], sizeof(Hidden)) != 0) {
+    ++control.private_failures;
+  }
+  if (control.stop) {
+    ::_exit(0);
+  }
+  rollback::begin_child(std::chrono::milliseconds(500));  // some block for ever
+  play(control.seed, control.operations, Daring::Anything);
+  rollback::end_child(Ending::Done, 0);
+}
+
+struct Tally {
+  int rounds = 0;
+  int holders = 0;
+  int tainted = 0;
+  int faults = 0;
+  int wrong = 0;  // rounds after which the process was not as before, and did not say so
+  std::vector<std::string> complaints;
+  std::map<std::string, int> reasons;
+  rollback::UndoReport last;
+};
+
+class Harness {
+ public:
+  explicit Harness(Setup setup) : setup_(std::move(setup)) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    char name[] = "/tmp/lwc-rollback-XXXXXX";
+    directory_ = ::mkdtemp(name);
+    control_ = static_cast<Control*>(::mmap(nullptr, sizeof(Control), PROT_READ | PROT_WRITE,
+                                            MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  }
+  Harness(const Harness&) = delete;
+  Harness& operator=(const Harness&) = delete;
+  ~Harness() {
+    end();
+    ::munmap(control_, sizeof(Control));
+    std::filesystem::remove_all(directory_);
+  }
+
+  Tally run(std::uint64_t first_seed, int rounds, int max_operations) {
+    Tally tally;
+    for (int i = 0; i < rounds && tally.wrong < 3; ++i) {
+      if (pid_ == 0 && !begin()) {
+        tally.complaints.push_back("no process to test");
+        ++tally.wrong;
+        return tally;
+      }
+      tally.holders += fresh_ ? 1 : 0;
+      fresh_ = false;
+      std::uint64_t seed = first_seed + static_cast<std::uint64_t>(i);
+      control_->seed = seed;
+      control_->operations = 1 + static_cast<int>(seed * 2654435761u % max_operations);
+      one_round(tally, seed);
+      ++tally.rounds;
+    }
+    return tally;
+  }
+
+ private:
+  bool begin() {
+    new (control_) Control{};
+    before_ = ProcessPicture{};  // or the new process would have it in its memory, too
+    ::malloc_trim(0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      prepare_playground(directory_, &control_->dared);
+      run_holder(*control_, setup_);
+    }
+    fresh_ = true;
+    if (!wait_for_pause(1)) {
+      return false;
+    }
+    before_ = ProcessPicture::take(pid_, control_->exempt);
+    return true;
+  }
+
+  void one_round(Tally& tally, std::uint64_t seed) {
+    int next = control_->paused.load() + 1;
+    control_->resumed.fetch_add(1);
+    if (!wait_for_pause(next)) {
+      if (control_->dared && WIFEXITED(status_)) {
+        ++tally.tainted;
+        ++tally.reasons["ended by itself"];
+        end();
+        return;
+      }
+      complain(tally, seed, {"the process died: " + std::to_string(status_)});
+      return;
+    }
+    tally.faults += control_->ending == Ending::Fault ? 1 : 0;
+    tally.last = control_->report;
+    if (control_->tainted) {
+      ++tally.tainted;
+      ++tally.reasons[control_->reason];
+      end();
+      return;
+    }
+    std::vector<std::string> differences =
+        ProcessPicture::take(pid_, control_->exempt).differences_from(before_);
+    if (control_->private_failures != 0) {
+      differences.push_back("timers, signal actions or floating-point state differ (seen late)");
+    }
+    if (!differences.empty()) {
+      complain(tally, seed, differences);
+    }
+  }
+
+  void complain(Tally& tally, std::uint64_t seed, const std::vector<std::string>& what) {
+    ++tally.wrong;
+    std::string text = "LWC_SEED=" + std::to_string(seed) + ", " +
+                       std::to_string(control_->operations) + " operations:";
+    for (std::size_t i = 0; i < what.size() && i < 8; ++i) {
+      text += "\n  " + what[i];
+    }
+    std::printf("%s\n", text.c_str());
+    std::fflush(stdout);
+    tally.complaints.push_back(text);
+    end();
+  }
+
+  bool wait_for_pause(int count) {
+    for (int tries = 0; tries < 60000; ++tries) {
+      if (control_->paused.load() >= count) {
+        return true;
+      }
+      if (::waitpid(pid_, &status_, WNOHANG) == pid_) {
+        pid_ = 0;
+        return false;
+      }
+      timespec nap{0, 50000};
+      ::nanosleep(&nap, nullptr);
+    }
+    return false;
+  }
+
+  void end() {
+    if (pid_ != 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+      pid_ = 0;
+    }
+    end_orphans();
+  }
+
+  // What requests started and a killed holder left behind comes to us.
+  static void end_orphans() {
+    for (int tries = 0; tries < 100 && ::waitpid(-1, nullptr, WNOHANG) >= 0; ++tries) {
+      std::ifstream children("/proc/thread-self/children");
+      for (pid_t pid = 0; children >> pid;) {
+        ::kill(pid, SIGKILL);
+      }
+      ::usleep(1000);
+    }
+  }
+
+  Setup setup_;
+  std::string directory_;
+  Control* control_;
+  pid_t pid_ = 0;
+  int status_ = 0;
+  bool fresh_ = false;
+  ProcessPicture before_;
+};
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+std::uint64_t seed() {
+  static const std::uint64_t value =
+      number_from("LWC_SEED", static_cast<std::uint64_t>(::time(nullptr)) * 1000);
+  return value;
+}
+
+int rounds(int otherwise) {
+  return static_cast<int>(number_from("LWC_ROUNDS", static_cast<std::uint64_t>(otherwise)));
+}
+
+std::string join(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) {
+    text += line + "\n";
+  }
+  return text;
+}
+
+class RandomRequests : public testing::TestWithParam<Mechanism> {
+ protected:
+  void SetUp() override {
+    if (!rollback::system_calls_can_be_watched() || !rollback::mechanism_works(GetParam())) {
+      GTEST_SKIP() << "not on this machine: " << rollback::describe(GetParam());
+    }
+  }
+};
+
+void expect_all_undone(Setup setup, int count) {
+  std::printf("LWC_SEED=%llu\n", static_cast<unsigned long long>(seed()));
+  Harness harness(std::move(setup));
+  Tally tally = harness.run(seed(), count, 40);
+  std::printf("%d rounds, %d faults, %d given up, %d processes\n", tally.rounds, tally.faults,
+              tally.tainted, tally.holders);
+  for (const auto& [reason, times] : tally.reasons) {
+    std::printf("  given up %d times: %s\n", times, reason.c_str());
+  }
+  EXPECT_EQ(tally.wrong, 0) << join(tally.complaints);
+  EXPECT_EQ(tally.holders, tally.tainted + 1);
+}
+
+TEST_P(RandomRequests, AreUndone) {
+  expect_all_undone({.mechanism = GetParam()}, rounds(1500));
+}
+
+TEST_P(RandomRequests, AreUndoneWithoutWorkingSet) {
+  expect_all_undone({.mechanism = GetParam(), .learning = false}, rounds(500));
+}
+
+TEST_P(RandomRequests, AreUndoneWithoutSharedCopy) {
+  expect_all_undone({.mechanism = GetParam(), .shared_store = false}, rounds(300));
+}
+
+// An engine that forgets something must be found out.
+void expect_found_out(Mechanism mechanism, std::function<void()> mutate) {
+  Harness harness({.mechanism = mechanism, .mutate = std::move(mutate)});
+  Tally tally = harness.run(seed(), 600, 40);
+  std::printf("found out after %d rounds\n", tally.rounds);
+  EXPECT_GT(tally.wrong, 0);
+}
+
+TEST_P(RandomRequests, FindAnEngineThatForgetsAPage) {
+  expect_found_out(GetParam(), [] {
+    std::uintptr_t page = favourite_places().page;
+    g_state->tracker.set_blind_spot({page, page + 4096});
+  });
+}
+
+TEST_P(RandomRequests, FindAnEngineThatForgetsARegion) {
+  expect_found_out(GetParam(), [] {
+    Favourite places = favourite_places();
+    g_state->tracker.set_blind_spot({places.region_begin, places.region_end});
+  });
+}
+
+TEST_P(RandomRequests, FindAnEngineThatForgetsADescriptor) {
+  expect_found_out(GetParam(), [] { g_state->process.set_blind_fd(favourite_places().fd); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Mechanisms, RandomRequests,
+                         testing::Values(Mechanism::WpAsync, Mechanism::SoftDirty),
+                         [](const auto& info) {
+                           return info.param == Mechanism::WpAsync ? "WpAsync" : "SoftDirty";
+                         });
+
+}  // namespace
+}  // namespace lwc::test
