@@ -8,7 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <cstdint>
 #include <cstring>
+#include <functional>
+#include <string_view>
+#include <vector>
 
 namespace lwc {
 namespace {
@@ -60,14 +64,34 @@ bool FcgiTransport::open(int connection, ChildReport& report) noexcept {
   return true;
 }
 
-// Splits libfcgi's "NAME=value" texts in place.
+// Splits libfcgi's "NAME=value" texts in place. Of a parameter that was sent twice the last one
+// counts, as in php-fpm: nginx sends both when a file that is included sets it and the location
+// sets it again.
 void FcgiTransport::split_params() noexcept {
+  constexpr std::uint16_t kNone = 0xffff;
+  std::array<std::uint16_t, 256> last_of_hash;  // chains through `previous`
+  last_of_hash.fill(kNone);
+  std::vector<std::uint16_t> previous;
   params_.clear();
   for (char** entry = request_.envp; entry != nullptr && *entry != nullptr; ++entry) {
-    if (char* equals = std::strchr(*entry, '=')) {
-      *equals = '\0';
-      params_.emplace_back(*entry, equals + 1);
+    char* equals = std::strchr(*entry, '=');
+    if (equals == nullptr || params_.size() == kNone) {
+      continue;
     }
+    *equals = '\0';
+    const std::string_view name(*entry, static_cast<std::size_t>(equals - *entry));
+    std::uint16_t& head = last_of_hash[std::hash<std::string_view>()(name) % last_of_hash.size()];
+    std::uint16_t known = head;
+    while (known != kNone && name != params_[known].first) {
+      known = previous[known];
+    }
+    if (known != kNone) {
+      params_[known].second = equals + 1;
+      continue;
+    }
+    previous.push_back(head);
+    head = static_cast<std::uint16_t>(params_.size());
+    params_.emplace_back(*entry, equals + 1);
   }
 }
 

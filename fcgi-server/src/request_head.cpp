@@ -3,6 +3,7 @@
 
 #include <fastcgi.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -56,14 +57,12 @@ std::uint64_t add(std::uint64_t hash, std::string_view text) {
   return (hash ^ 0xff) * 0x100000001b3ULL;  // an end mark: "ab","c" is not "a","bc"
 }
 
+// The last of that name counts, as for the request itself (FcgiTransport::split_params).
 std::string_view find(const std::vector<std::pair<std::string, std::string>>& params,
                       std::string_view name) {
-  for (const auto& [key, value] : params) {
-    if (key == name) {
-      return value;
-    }
-  }
-  return {};
+  auto found = std::find_if(params.rbegin(), params.rend(),
+                            [name](const auto& one) { return one.first == name; });
+  return found != params.rend() ? std::string_view(found->second) : std::string_view();
 }
 
 }  // namespace

@@ -167,6 +167,16 @@ def test_response_headers(served):
     assert answer.header("X-B") is None
 
 
+def test_parameter_sent_twice(served):
+    """The last one counts: nginx sends both when an included file sets it and the location sets it again."""
+    script = served.script("echo basename($_SERVER['SCRIPT_FILENAME']), ' ', $_SERVER['OWN'], ' ', $_GET['q'] ?? '-';")
+    params = [*served.params(served.script("echo 'another script';")).items(), ("OWN", "first"),
+              ("SCRIPT_FILENAME", script), ("QUERY_STRING", "q=1"), ("OWN", "second")]
+    with served.connect() as connection:
+        connection.send_request(params)
+        assert connection.read_response().text == f"{script.rsplit('/', 1)[1]} second 1"
+
+
 def test_user_ini(served):
     served.script("user_agent = from-user-ini\nmemory_limit = 77M", "own/.user.ini")
     code = "echo ini_get('user_agent'), ' ', ini_get('memory_limit');"

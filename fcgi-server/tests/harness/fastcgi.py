@@ -58,9 +58,10 @@ def _length(number: int) -> bytes:
     return bytes([number]) if number < 128 else struct.pack(">I", number | 0x80000000)
 
 
-def encode_params(params: dict[str, str]) -> bytes:
+def encode_params(params: dict[str, str] | list[tuple[str, str]]) -> bytes:
+    """As pairs, a name can be sent more than once."""
     out = bytearray()
-    for name, value in params.items():
+    for name, value in params.items() if isinstance(params, dict) else params:
         key, val = name.encode(), value if isinstance(value, bytes) else str(value).encode()
         out += _length(len(key)) + _length(len(val)) + key + val
     return bytes(out)
