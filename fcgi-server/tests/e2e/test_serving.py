@@ -169,9 +169,9 @@ def test_response_headers(served):
 
 def test_parameter_sent_twice(served):
     """The last one counts: nginx sends both when an included file sets it and the location sets it again."""
-    script = served.script("echo basename($_SERVER['SCRIPT_FILENAME']), ' ', $_SERVER['OWN'], ' ', $_GET['q'] ?? '-';")
-    params = [*served.params(served.script("echo 'another script';")).items(), ("OWN", "first"),
-              ("SCRIPT_FILENAME", script), ("QUERY_STRING", "q=1"), ("OWN", "second")]
+    script = served.script("echo basename($_SERVER['SCRIPT_FILENAME']), ' ', $_SERVER['MY_OWN'], ' ', $_GET['q'] ?? '-';")
+    params = [*served.params(served.script("echo 'another script';")).items(), ("MY_OWN", "first"),
+              ("SCRIPT_FILENAME", script), ("QUERY_STRING", "q=1"), ("MY_OWN", "second")]
     with served.connect() as connection:
         connection.send_request(params)
         assert connection.read_response().text == f"{script.rsplit('/', 1)[1]} second 1"
