@@ -69,8 +69,14 @@ def qemu_command(image, options, scratch):
     """QEMU's arguments for one run; `scratch` holds the initramfs and the sockets of the streams."""
     console = "console=ttyS0 earlyprintk=ttyS0" if options.verbose else "console=ttyS0"
     line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {options.append}".strip()
-    accelerator = ["-accel", "kvm", "-cpu", "host"] if options.kvm else \
-        ["-accel", "tcg,thread=single" if options.icount else "tcg", "-cpu", "max,la57=off"]
+    if options.kvm:
+        accelerator = ["-accel", "kvm", "-cpu", "host"]
+    elif options.icount:
+        # A string instruction counts once for each repetition. Without ERMS the kernel clears and copies pages by words, not bytes, so that a page
+        # counts as 512.
+        accelerator = ["-accel", "tcg,thread=single", "-cpu", "max,la57=off,erms=off,fsrm=off", "-icount", "shift=0"]
+    else:
+        accelerator = ["-accel", "tcg", "-cpu", "max,la57=off"]
     command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
                "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-display", "none", "-no-reboot",
                "-M", "q35", *accelerator, "-smp", str(options.cpus), "-m", options.mem,
@@ -87,8 +93,6 @@ def qemu_command(image, options, scratch):
         command += ["-drive", f"file={_quote(scratch / 'swap')},format=raw,if=none,id=swap,cache=unsafe", "-device", "virtio-blk-pci,drive=swap"]
     if options.gdb:
         command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}", "-S"]
-    if options.icount:
-        command += ["-icount", "shift=0"]
     if options.port:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in options.port)
         command += ["-netdev", f"user,id=net,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=net"]
