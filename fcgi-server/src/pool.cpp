@@ -19,6 +19,8 @@ namespace lwc {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kEarlyExitKept =
+    10 * kSecond;  // long enough for any message, too short for a pid to come again
 constexpr std::int64_t kWarmupLimit = 120 * kSecond;
 constexpr std::int64_t kRetryAfter = 30 * kSecond;  // a warm-up that failed
 
@@ -125,6 +127,7 @@ void Pool::on_template(SnapshotId id) {
                                              ? std::nullopt
                                              : found->second.handle.receive();
     if (!event) {
+      match_early_exits();
       return;
     }
     switch (event->kind) {
@@ -356,6 +359,31 @@ bool Pool::on_exit(pid_t pid, int status) {
   for (SnapshotId id : ids) {
     on_template(id);  // learn who was forked before this exit was noticed
   }
+  if (on_known_exit(pid, status)) {
+    return true;
+  }
+  // A process can end before its template, which forked it, has run again to say so.
+  early_exits_[pid] = {status, monotonic_ns()};
+  return false;
+}
+
+void Pool::match_early_exits() {
+  std::erase_if(early_exits_, [](const auto& one) {
+    return monotonic_ns() - one.second.noticed_ns > kEarlyExitKept;
+  });
+  std::vector<pid_t> pids;
+  for (const auto& [pid, exit] : early_exits_) {
+    pids.push_back(pid);
+  }
+  for (pid_t pid : pids) {
+    auto exit = early_exits_.extract(pid);  // taken out first: what follows comes here again
+    if (!exit.empty() && !on_known_exit(pid, exit.mapped().status)) {
+      early_exits_.insert(std::move(exit));
+    }
+  }
+}
+
+bool Pool::on_known_exit(pid_t pid, int status) {
   for (const auto& [id, one] : templates_) {
     if (one.pid == pid) {
       on_template_exit(id, status);

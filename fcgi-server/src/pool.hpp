@@ -92,6 +92,8 @@ class Pool {
   void retire(SnapshotId id);
   SnapshotEntry* entry_for(const std::string& warmup);
   void on_template_exit(SnapshotId id, int status);
+  bool on_known_exit(pid_t pid, int status);
+  void match_early_exits();
   void check_warmups();
 
   // worker_slots.cpp: slots and holders
@@ -132,6 +134,12 @@ class Pool {
   std::vector<WorkerSlot> slots_;
   SnapshotId next_id_ = 1;
   std::map<SnapshotEntry*, std::int64_t> retry_at_ns_;
+  // Exits noticed before the template's word of having forked the process had come.
+  struct EarlyExit {
+    int status;
+    std::int64_t noticed_ns;
+  };
+  std::map<pid_t, EarlyExit> early_exits_;
   std::size_t warmups_open_ = 0;
   bool started_workers_ = false;
   bool stopping_ = false;

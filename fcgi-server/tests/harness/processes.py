@@ -184,12 +184,16 @@ def _kill(pid):
         pass
 
 
-def reap_orphans(known, newer_than):
-    """Kills children of ours that nobody started on purpose; describes them. Zombies are reaped without complaint."""
+def reap_orphans(known, newer_than, grace=5):
+    """Kills children of ours that nobody started on purpose; describes them. Zombies are reaped without complaint, and
+    what is ending has `grace` seconds for it."""
+    def orphans():
+        return [(pid, state) for pid, (parent, state, _) in process_tree().items()
+                if parent == os.getpid() and pid not in known and pid not in newer_than]
+
+    wait_until(lambda: all(state == "Z" for _, state in orphans()), grace)
     leaked = []
-    for pid, (parent, state, _) in process_tree().items():
-        if parent != os.getpid() or pid in known or pid in newer_than:
-            continue
+    for pid, state in orphans():
         if state != "Z":
             leaked.append(describe(pid))
             _kill(pid)
