@@ -277,6 +277,7 @@ void Master::terminate() {
   ::sd_notify(0, "STOPPING=1\n");
   old_.signal_all(SIGTERM);
   for (const auto& pool : pools_) {
+    pool->remove_socket();
     pool->signal_all(SIGTERM);
   }
 }

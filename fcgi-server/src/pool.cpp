@@ -3,6 +3,7 @@
 // process_management.cpp.
 #include "pool.hpp"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -404,11 +405,21 @@ bool Pool::on_known_exit(pid_t pid, int status) {
   return false;
 }
 
+void Pool::remove_socket() {
+  if (config_.listen_is_unix) {
+    ::unlink(config_.listen->c_str());
+  }
+}
+
 void Pool::stop_gracefully() {
   stopping_ = true;
+  remove_socket();
+  // For every descriptor of the socket, in whatever process: a worker that stops must not wait for
+  // a connection.
+  ::fcntl(listen_.get(), F_SETFL, ::fcntl(listen_.get(), F_GETFL) | O_NONBLOCK);
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].live) {
-      stop_worker(i);
+      stop_worker(i, kDrain);
     }
   }
   for (auto& [id, one] : templates_) {

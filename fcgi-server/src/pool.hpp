@@ -41,7 +41,10 @@ class Pool {
   /// The reason why the pool can never become ready.
   const std::optional<std::string>& failure() const { return failure_; }
 
-  void stop_gracefully();       ///< every worker ends after its current request
+  /// Nobody can connect any more; every worker ends when it has served what waits in line.
+  void stop_gracefully();
+  /// The Unix socket's name goes away. Not for a reload.
+  void remove_socket();
   void signal_all(int signal);  ///< to every process of the pool
   bool has_processes() const;
   std::vector<pid_t> pids() const;
@@ -115,7 +118,7 @@ class Pool {
   void manage_dynamic();
   void manage_ondemand();
   void start_workers(int count);
-  void stop_worker(std::uint32_t index);
+  void stop_worker(std::uint32_t index, Stop how);
   void check_overdue();
   struct Counts {
     int idle = 0;

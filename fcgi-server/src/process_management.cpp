@@ -44,9 +44,9 @@ void Pool::start_workers(int count) {
   }
 }
 
-void Pool::stop_worker(std::uint32_t index) {
+void Pool::stop_worker(std::uint32_t index, Stop how) {
   slots_[index].idle_kill = true;
-  board_->slot(index).stop = 1;
+  board_->slot(index).stop = how;
   for (const Holder& holder : slots_[index].holders) {
     ::kill(holder.pid, SIGQUIT);
   }
@@ -82,7 +82,7 @@ void Pool::manage_dynamic() {
     return;
   }
   if (counts.idle > config_.pm_max_spare_servers && counts.has_idle) {
-    stop_worker(counts.longest_idle);
+    stop_worker(counts.longest_idle, kStopSoon);
     spawn_rate_ = 1;
     return;
   }
@@ -117,7 +117,7 @@ void Pool::manage_ondemand() {
     const Slot& slot = board_->slot(counts.longest_idle);
     std::int64_t limit = config_.pm_process_idle_timeout * 1'000'000'000LL;
     if (monotonic_ns() - slot.idle_since_ns.load() > limit) {
-      stop_worker(counts.longest_idle);
+      stop_worker(counts.longest_idle, kStopSoon);
     }
     return;
   }

@@ -21,6 +21,13 @@ inline constexpr std::size_t kMaxSnapshots = 64;
 /// Stage of a worker slot, as php-fpm's status page names them.
 enum class Stage : std::uint32_t { Idle, ReadingHeaders, Info, Running, Finishing, Ended };
 
+/// Values of Slot::stop.
+enum Stop : std::uint32_t {
+  kGoOn = 0,
+  kStopSoon = 1,  ///< after the current request; others take what waits in line
+  kDrain = 2,     ///< when nobody waits in line any more: the whole daemon ends
+};
+
 /// The baton of a slot nobody serves any more.
 inline constexpr SnapshotId kNobody = 0xffffffff;
 
@@ -35,7 +42,7 @@ struct Slot {
   Exchange exchange;
   std::atomic<std::uint32_t> in_use{0};          ///< the master has given the slot to a worker
   std::atomic<SnapshotId> baton{kBaseSnapshot};  ///< the snapshot whose holder serves the slot now
-  std::atomic<std::uint32_t> stop{0};            ///< finish the current request, then end
+  std::atomic<std::uint32_t> stop{kGoOn};        ///< a Stop
   std::atomic<Stage> stage{Stage::Idle};
   std::atomic<std::uint64_t> requests{0};            ///< served since the worker started
   std::atomic<std::int64_t> worker_started_ns{0};    ///< CLOCK_REALTIME

@@ -39,8 +39,9 @@ int g_dead_fd = -1;
 std::atomic<std::uint32_t>* g_stop = nullptr;
 
 void on_stop_signal(int) {
-  g_stop->store(1);
-  if (g_listen_fd >= 0) {
+  std::uint32_t expected = kGoOn;
+  g_stop->compare_exchange_strong(expected, kStopSoon);
+  if (g_listen_fd >= 0 && g_stop->load() == kStopSoon) {
     ::dup2(g_dead_fd, g_listen_fd);
   }
 }
@@ -108,7 +109,12 @@ void Worker::entered_child() {
 }
 
 bool Worker::should_stop() {
-  return slot_->stop.load() != 0 ||
+  if (slot_->stop.load() == kDrain && state_->connection < 0) {
+    pollfd queue{listen_fd_, POLLIN, 0};
+    return ::poll(&queue, 1, 0) <=
+           0;  // accept() does not block any more: the master has seen to that
+  }
+  return slot_->stop.load() != kGoOn ||
          (options_.max_requests > 0 && slot_->requests.load() >= options_.max_requests);
 }
 

@@ -25,7 +25,7 @@ void Pool::start_worker(std::uint32_t index) {
   slot.control = std::move(pair->master);
   slot.control_other = std::move(pair->other);
   Slot& shared = board_->slot(index);
-  shared.stop = 0;
+  shared.stop = kGoOn;
   shared.requests = 0;
   shared.baton = kBaseSnapshot;
   shared.stage = Stage::Idle;
