@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Light-weight contexts: the hooks that the rest of the kernel calls.
+ *
+ * A process that never made an lwC has NULL in task->lwc, signal->lwc and
+ * mm->lwc; every hook tests one of them first.
+ */
+#ifndef _LINUX_LWC_H
+#define _LINUX_LWC_H
+
+#include <linux/lwc_types.h>
+#include <linux/mm_types.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/xarray.h>
+
+struct files_struct;
+struct pid;
+struct pid_namespace;
+struct pt_regs;
+struct seq_file;
+
+/* kernel/fork.c */
+struct mm_struct *dup_mm(struct task_struct *tsk, struct mm_struct *oldmm);
+
+#ifdef CONFIG_LWC
+
+/*
+ * Mappings that changed are undone one by one up to this number; beyond, the
+ * address space is copied anew.
+ */
+#define LWC_MAX_RANGES	64
+
+struct lwc_range {
+	unsigned long start;
+	unsigned long end;
+};
+
+/**
+ * struct lwc_mm - the log of changes to an address space
+ * @dirty: page number -> how many rollbacks it was kept without being written
+ * @nr: pages in @dirty
+ * @limit: most pages, 0 for no limit
+ * @faults: write faults seen
+ * @restored: pages copied back in place by rollbacks
+ * @dropped: pages given back by rollbacks
+ * @lock: @nr_ranges, @ranges, @lost: madvise() has the mmap lock for reading
+ * @nr_ranges: entries in @ranges
+ * @lost: more changed than is noted: undo by copying anew
+ * @replaying: a rollback is at work, its own changes are not noted
+ * @ranges: mappings that changed
+ */
+struct lwc_mm {
+	struct xarray dirty;
+	atomic_long_t nr;
+	unsigned long limit;
+	atomic64_t faults;
+	u64 restored;
+	u64 dropped;
+	spinlock_t lock;	/* nr_ranges, ranges, lost */
+	unsigned int nr_ranges;
+	bool lost;
+	bool replaying;
+	struct lwc_range ranges[LWC_MAX_RANGES];
+};
+
+int lwc_mm_restore(struct mm_struct *mm, struct mm_struct *snap);
+
+int __lwc_fork(struct task_struct *child, u64 clone_flags);
+void __lwc_fork_abort(struct task_struct *child);
+void __lwc_exit_task(struct task_struct *tsk);
+void __lwc_exec(struct task_struct *tsk);
+int __lwc_unshare(void);
+void __lwc_mm_free(struct mm_struct *mm);
+vm_fault_t __lwc_mm_fault(struct vm_area_struct *vma, unsigned long addr,
+			  unsigned int flags, struct pt_regs *regs);
+void __lwc_mm_changed(struct mm_struct *mm, unsigned long start,
+		      unsigned long end);
+bool __lwc_trap_pending(void);
+void lwc_trap_run(void);
+bool __lwc_trap_signal(int signr, const kernel_siginfo_t *info);
+bool __lwc_trap_exit(int code, bool group);
+bool __lwc_trap_syscall(struct pt_regs *regs);
+long lwc_syscall_result(void);
+void __lwc_block_async(sigset_t *set);
+bool __lwc_contains_signals(struct task_struct *tsk);
+struct k_sigaction *__lwc_sigaction(struct task_struct *tsk, int sig);
+bool __lwc_access_denied(struct task_struct *target);
+int lwc_proc_show(struct seq_file *m, struct pid_namespace *ns,
+		  struct pid *pid, struct task_struct *task);
+
+/* copy_process(): a thread is born where its parent is, a process in a copy */
+static inline int lwc_fork(struct task_struct *child, u64 clone_flags)
+{
+	child->lwc = NULL;
+	return current->lwc ? __lwc_fork(child, clone_flags) : 0;
+}
+
+/* copy_process() failed behind lwc_fork() */
+static inline void lwc_fork_abort(struct task_struct *child)
+{
+	if (child->lwc)
+		__lwc_fork_abort(child);
+}
+
+/* do_exit(), while the task still has its mm and its files */
+static inline void lwc_exit_task(struct task_struct *tsk)
+{
+	if (tsk->lwc || tsk->signal->lwc)
+		__lwc_exit_task(tsk);
+}
+
+/* begin_new_exec(), when the task is the only one of its process */
+static inline void lwc_exec(struct task_struct *tsk)
+{
+	if (tsk->signal->lwc)
+		__lwc_exec(tsk);
+}
+
+/* unshare(), before a table may be replaced */
+static inline int lwc_unshare(void)
+{
+	return current->lwc ? __lwc_unshare() : 0;
+}
+
+static inline void lwc_mm_init(struct mm_struct *mm)
+{
+	mm->lwc = NULL;
+}
+
+static inline void lwc_mm_free(struct mm_struct *mm)
+{
+	if (unlikely(mm->lwc))
+		__lwc_mm_free(mm);
+}
+
+/* handle_mm_fault(): 0, or what the fault shall answer at once */
+static inline vm_fault_t lwc_mm_fault(struct vm_area_struct *vma,
+				      unsigned long addr, unsigned int flags,
+				      struct pt_regs *regs)
+{
+	return unlikely(vma->vm_mm->lwc) ?
+		__lwc_mm_fault(vma, addr, flags, regs) : 0;
+}
+
+/* The mappings of [start, end) change; the mmap lock is held for writing */
+static inline void lwc_mm_changed(struct mm_struct *mm, unsigned long start,
+				  unsigned long end)
+{
+	if (unlikely(mm->lwc))
+		__lwc_mm_changed(mm, start, end);
+}
+
+static inline bool lwc_trap_pending(void)
+{
+	return unlikely(current->lwc) && __lwc_trap_pending();
+}
+
+/* get_signal(): true if the thread is in another lwC now, siglock dropped */
+static inline bool lwc_trap_signal(int signr, const kernel_siginfo_t *info)
+{
+	return unlikely(current->lwc) && __lwc_trap_signal(signr, info);
+}
+
+static inline bool lwc_trap_exit(int code, bool group)
+{
+	return unlikely(current->lwc) && __lwc_trap_exit(code, group);
+}
+
+/* syscall_trace_enter(): true if the thread is in another lwC now */
+static inline bool lwc_trap_syscall(struct pt_regs *regs)
+{
+	return __lwc_trap_syscall(regs);
+}
+
+/* Asynchronous signals stay blocked in an lwC that does not receive them */
+static inline void lwc_block_async(struct task_struct *tsk, sigset_t *set)
+{
+	if (unlikely(tsk->lwc) && tsk == current)
+		__lwc_block_async(set);
+}
+
+/*
+ * What happens at a signal is part of an lwC; the sighand_struct has it for the
+ * root. Under the siglock, or for the current task.
+ */
+static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk, int sig)
+{
+	if (likely(!READ_ONCE(tsk->lwc)))
+		return &tsk->sighand->action[sig - 1];
+	return __lwc_sigaction(tsk, sig);
+}
+
+/* complete_signal(): a signal that would be fatal has to get to get_signal() */
+static inline bool lwc_contains_signals(struct task_struct *tsk)
+{
+	return unlikely(READ_ONCE(tsk->lwc)) && __lwc_contains_signals(tsk);
+}
+
+static inline bool lwc_task(const struct task_struct *tsk)
+{
+	return READ_ONCE(tsk->lwc);
+}
+
+static inline bool lwc_access_denied(struct task_struct *target)
+{
+	return unlikely(current->lwc) && __lwc_access_denied(target);
+}
+
+#else /* !CONFIG_LWC */
+
+static inline int lwc_fork(struct task_struct *child, u64 clone_flags)
+{
+	return 0;
+}
+
+static inline void lwc_fork_abort(struct task_struct *child)
+{
+}
+
+static inline void lwc_exit_task(struct task_struct *tsk)
+{
+}
+
+static inline void lwc_exec(struct task_struct *tsk)
+{
+}
+
+static inline int lwc_unshare(void)
+{
+	return 0;
+}
+
+static inline void lwc_mm_init(struct mm_struct *mm)
+{
+}
+
+static inline void lwc_mm_free(struct mm_struct *mm)
+{
+}
+
+static inline vm_fault_t lwc_mm_fault(struct vm_area_struct *vma,
+				      unsigned long addr, unsigned int flags,
+				      struct pt_regs *regs)
+{
+	return 0;
+}
+
+static inline void lwc_mm_changed(struct mm_struct *mm, unsigned long start,
+				  unsigned long end)
+{
+}
+
+static inline bool lwc_trap_pending(void)
+{
+	return false;
+}
+
+static inline void lwc_trap_run(void)
+{
+}
+
+static inline bool lwc_trap_signal(int signr, const kernel_siginfo_t *info)
+{
+	return false;
+}
+
+static inline bool lwc_trap_exit(int code, bool group)
+{
+	return false;
+}
+
+static inline bool lwc_trap_syscall(struct pt_regs *regs)
+{
+	return false;
+}
+
+static inline long lwc_syscall_result(void)
+{
+	return 0;
+}
+
+static inline void lwc_block_async(struct task_struct *tsk, sigset_t *set)
+{
+}
+
+static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk, int sig)
+{
+	return &tsk->sighand->action[sig - 1];
+}
+
+static inline bool lwc_contains_signals(struct task_struct *tsk)
+{
+	return false;
+}
+
+static inline bool lwc_task(const struct task_struct *tsk)
+{
+	return false;
+}
+
+static inline bool lwc_access_denied(struct task_struct *target)
+{
+	return false;
+}
+
+#endif /* CONFIG_LWC */
+#endif /* _LINUX_LWC_H */

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Light-weight contexts: freeing cycles.
+ *
+ * A dormant lwC whose own table names itself, or two that name each other,
+ * keep their reference counts up although no thread can ever get there. As the
+ * kernel does for descriptors in flight over Unix sockets, mark what can be
+ * reached and empty the rest; the counts do what remains.
+ *
+ * An lwC is a root if it has more references than descriptors in tables of
+ * lwCs without threads and created lwCs explain: a thread is inside, or a
+ * descriptor is in use, in flight or in another process.
+ *
+ * A pass costs what all tables together hold. It is made when as many lwC
+ * descriptors were closed in vain as there are lwCs, so that it adds a constant
+ * to every close and leaves garbage of at most the size of what lives.
+ */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+
+#include "internal.h"
+
+static void clear_found(struct lwc_fd *fd, struct file *file)
+{
+	fd->found = 0;
+}
+
+static void count_found(struct lwc_fd *fd, struct file *file)
+{
+	if (++fd->found == file_count(file))
+		fd->lwc->explained++;
+}
+
+static void mark_reached(struct lwc_fd *fd, struct file *file)
+{
+	fd->lwc->reached = true;
+}
+
+static void visit_tables(struct lwc *lwc,
+			 void (*fn)(struct lwc_fd *fd, struct file *file))
+{
+	struct lwc_flow *flow;
+
+	lwc_fd_visit(lwc->files, fn);
+	if (lwc->snap)
+		lwc_fd_visit(lwc->snap->files, fn);
+	list_for_each_entry(flow, &lwc->flows, in_lwc)
+		lwc_fd_visit(flow->files, fn);
+}
+
+static void mark_roots(struct lwc_proc *proc)
+{
+	struct lwc *lwc;
+
+	list_for_each_entry(lwc, &proc->lwcs, node) {
+		lwc->explained = 0;
+		lwc->spread = false;
+		if (!lwc->inside)
+			visit_tables(lwc, clear_found);
+	}
+	list_for_each_entry(lwc, &proc->lwcs, node) {
+		if (lwc->creator)
+			lwc->creator->explained++;
+		if (!lwc->inside)
+			visit_tables(lwc, count_found);
+	}
+	list_for_each_entry(lwc, &proc->lwcs, node)
+		lwc->reached = refcount_read(&lwc->refs) > lwc->explained;
+}
+
+static bool spread_marks(struct lwc_proc *proc)
+{
+	bool again = false;
+	struct lwc *lwc;
+
+	list_for_each_entry(lwc, &proc->lwcs, node) {
+		if (!lwc->reached || lwc->spread)
+			continue;
+		lwc->spread = true;
+		again = true;
+		if (lwc->creator)
+			lwc->creator->reached = true;
+		visit_tables(lwc, mark_reached);
+	}
+	return again;
+}
+
+/* An lwC that nothing reaches, referenced, or NULL */
+static struct lwc *next_garbage(struct lwc_proc *proc)
+{
+	struct lwc *lwc;
+
+	list_for_each_entry(lwc, &proc->lwcs, node)
+		if (!lwc->reached && lwc->mm &&
+		    refcount_inc_not_zero(&lwc->refs))
+			return lwc;
+	return NULL;
+}
+
+/**
+ * lwc_collect - free lwCs that nobody can enter any more
+ * @proc: referenced by the caller
+ *
+ * Called when a descriptor was closed whose lwC lives on without a thread
+ * inside. Context: may sleep, no lock held.
+ */
+void lwc_collect(struct lwc_proc *proc)
+{
+	struct lwc *lwc;
+
+	mutex_lock(&proc->mutex);
+	spin_lock(&proc->lock);
+	if (++proc->closes < proc->nr / 2) {
+		spin_unlock(&proc->lock);
+		goto out;
+	}
+	proc->closes = 0;
+	mark_roots(proc);
+	while (spread_marks(proc))
+		;
+	while ((lwc = next_garbage(proc))) {
+		spin_unlock(&proc->lock);
+		lwc_gut(lwc);
+		lwc_put(lwc);
+		spin_lock(&proc->lock);
+	}
+	spin_unlock(&proc->lock);
+out:
+	mutex_unlock(&proc->mutex);
+}

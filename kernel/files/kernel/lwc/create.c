@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Light-weight contexts: making one.
+ */
+#include <linux/cred.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs_struct.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <trace/events/lwc.h>
+
+#include "internal.h"
+
+/* A snapshot of the address space has to be one: not with I/O in flight */
+static int check_quiet(void)
+{
+	if (lwc_rings_busy())
+		return -EBUSY;
+#ifdef CONFIG_AIO
+	if (rcu_access_pointer(current->mm->ioctx_table))
+		return -EBUSY;
+#endif
+	return 0;
+}
+
+static struct mm_struct *copy_mm(struct mm_struct *from)
+{
+	struct mm_struct *mm = dup_mm(current->group_leader, from);
+
+	if (mm)
+		return mm;
+	return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
+}
+
+static unsigned long page_limit(const struct lwc_create_args *args,
+				struct lwc *creator)
+{
+	unsigned long outer = creator->mm->lwc ? creator->mm->lwc->limit : 0;
+	unsigned long limit = args->memory_limit >> PAGE_SHIFT;
+
+	if (args->memory_limit && !limit)
+		limit = 1;
+	return outer && limit ? min(outer, limit) : outer ?: limit;
+}
+
+static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
+		   const struct lwc_specs *specs)
+{
+	unsigned long limit = page_limit(args, lwc->creator);
+	struct mm_struct *mm;
+	int err;
+
+	mm = copy_mm(current->mm);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	if (lwc->snap)
+		lwc->snap->mm = mm;
+	else
+		lwc->mm = mm;
+	err = lwc_specs_apply_mm(specs, mm);
+	if (err)
+		return err;
+	if (lwc->snap) {
+		/* Nobody runs in the snapshot; the lwC is a copy of it */
+		mm = copy_mm(mm);
+		if (IS_ERR(mm))
+			return PTR_ERR(mm);
+		lwc->mm = mm;
+	}
+	return lwc->snap || limit ? lwc_mm_track(mm, limit) : 0;
+}
+
+static int add_creator_fd(struct lwc *lwc, const struct lwc_specs *specs)
+{
+	struct file *file = lwc_file_new(lwc->creator, NULL);
+	int nr;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	nr = lwc_fd_install(lwc->files, file, true);
+	if (nr < 0) {
+		fput(file);
+		return nr;
+	}
+	lwc->creator_fd = nr;
+	lwc->caller_fd = nr;
+	lwc->caller_lwc = lwc->creator;
+	return 0;
+}
+
+static int make_tables(struct lwc *lwc, const struct lwc_specs *specs)
+{
+	struct files_struct *files = dup_fd(current->files, NULL);
+	int err;
+
+	if (IS_ERR(files))
+		return PTR_ERR(files);
+	lwc->files = files;
+	lwc->fs = copy_fs_struct(current->fs);
+	lwc->parked = true;
+	if (!lwc->fs)
+		return -ENOMEM;
+	lwc_specs_apply_files(specs, files);
+	err = lwc_fd_own_files(files, true);
+	if (err)
+		return err;
+	return add_creator_fd(lwc, specs);
+}
+
+static int snapshot_tables(struct lwc *lwc)
+{
+	struct lwc_snapshot *snap = lwc->snap;
+	struct files_struct *files;
+
+	files = dup_fd(lwc->files, NULL);
+	if (IS_ERR(files))
+		return PTR_ERR(files);
+	snap->files = files;
+	snap->fs = copy_fs_struct(lwc->fs);
+	if (!snap->fs)
+		return -ENOMEM;
+	snap->actions = lwc_actions_copy();
+	return snap->actions ? 0 : -ENOMEM;
+}
+
+/*
+ * The control flow: the calling thread's, as it will return from this very
+ * system call.
+ */
+static struct lwc_flow *make_flow(struct lwc *lwc,
+				  struct lwc_event __user *event,
+				  size_t event_size)
+{
+	struct lwc_flow *flow = lwc_flow_alloc(lwc, current);
+
+	if (!flow)
+		return NULL;
+	lwc_arch_save(&flow->arch);
+	flow->arch.regs.ax = LWC_ENTERED;
+	lwc_user_save(&flow->user);
+	flow->cred = get_current_cred();
+	flow->event = event;
+	flow->event_size = event_size;
+	flow->first = true;
+	flow->state = LWC_FLOW_SUSPENDED;
+	return flow;
+}
+
+static int make_flows(struct lwc *lwc, struct lwc_event __user *event,
+		      size_t event_size)
+{
+	struct lwc_flow *flow = make_flow(lwc, event, event_size);
+
+	if (!flow)
+		return -ENOMEM;
+	lwc_flow_link(flow, current->lwc);
+	if (!lwc->snap)
+		return 0;
+	flow = lwc_flow_alloc(lwc, current);
+	if (!flow)
+		return -ENOMEM;
+	lwc->snap->flow = flow;
+	lwc_flow_copy(flow, list_first_entry(&lwc->flows, struct lwc_flow,
+					     in_lwc));
+	spin_lock(&lwc->proc->lock);
+	list_add(&flow->in_task, &current->lwc->snaps);
+	spin_unlock(&lwc->proc->lock);
+	return 0;
+}
+
+/* Which calls are trapped, and by whom: an inherited trap stays what it is */
+static int make_trap(struct lwc *lwc, const struct lwc_create_args *args)
+{
+	struct lwc *creator = lwc->creator;
+
+	if (creator->trap_to) {
+		if (args->flags & LWC_CREATE_TRAP_SYSCALL)
+			return -EOPNOTSUPP;
+		lwc->trap_to = creator->trap_to;
+		lwc->calls = creator->calls;
+		if (lwc->calls)
+			refcount_inc(&lwc->calls->count);
+		return 0;
+	}
+	if (!(args->flags & LWC_CREATE_TRAP_SYSCALL))
+		return 0;
+	lwc->trap_to = creator;
+	if (!args->trap_calls)
+		return 0;
+	lwc->calls = lwc_calls_new(u64_to_user_ptr(args->trap_calls),
+				   args->trap_calls_size);
+	if (IS_ERR(lwc->calls)) {
+		int err = PTR_ERR(lwc->calls);
+
+		lwc->calls = NULL;
+		return err;
+	}
+	return 0;
+}
+
+/**
+ * lwc_calls_new - read a set of system calls
+ * @bits: bitmap in user space
+ * @size: bytes in it
+ *
+ * Return: the set, or an ERR_PTR: -EINVAL, -EFAULT, -ENOMEM.
+ */
+struct lwc_calls *lwc_calls_new(const void __user *bits, size_t size)
+{
+	struct lwc_calls *calls;
+
+	if (!size || size > PAGE_SIZE || size % sizeof(long))
+		return ERR_PTR(-EINVAL);
+	calls = kzalloc(struct_size(calls, bits, size / sizeof(long)),
+			GFP_KERNEL_ACCOUNT);
+	if (!calls)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(calls->bits, bits, size)) {
+		kfree(calls);
+		return ERR_PTR(-EFAULT);
+	}
+	refcount_set(&calls->count, 1);
+	calls->nr = size * BITS_PER_BYTE;
+	return calls;
+}
+
+static int fill(struct lwc *lwc, const struct lwc_create_args *args,
+		const struct lwc_specs *specs, struct lwc_event __user *event,
+		size_t event_size)
+{
+	int err;
+
+	lwc->flags = args->flags;
+	lwc->contained = lwc->creator->contained ||
+			 lwc->flags & LWC_CREATE_TRAP_FAULT;
+	lwc_new_mark(lwc);
+	lwc->actions = lwc_actions_copy();
+	if (!lwc->actions)
+		return -ENOMEM;
+	err = make_trap(lwc, args);
+	if (err)
+		return err;
+	if (args->flags & LWC_CREATE_ROLLBACK) {
+		lwc->snap = kzalloc(sizeof(*lwc->snap), GFP_KERNEL_ACCOUNT);
+		if (!lwc->snap)
+			return -ENOMEM;
+	}
+	err = make_tables(lwc, specs);
+	if (err)
+		return err;
+	err = make_mm(lwc, args, specs);
+	if (err)
+		return err;
+	if (lwc->snap) {
+		err = snapshot_tables(lwc);
+		if (err)
+			return err;
+	}
+	return make_flows(lwc, event, event_size);
+}
+
+static void publish(struct lwc *lwc)
+{
+	struct lwc_proc *proc = lwc->proc;
+
+	spin_lock(&proc->lock);
+	lwc->id = proc->next_id++;
+	list_add_tail(&lwc->node, &proc->lwcs);
+	proc->nr++;
+	spin_unlock(&proc->lock);
+	trace_lwc_create(lwc->id, lwc->creator->id, lwc->flags);
+}
+
+static struct lwc *create(const struct lwc_create_args *args,
+			  const struct lwc_specs *specs,
+			  struct lwc_event __user *event, size_t event_size)
+{
+	struct lwc *cur = current->lwc->cur;
+	struct lwc *lwc;
+	int err;
+
+	lwc = lwc_alloc(cur->proc, cur);
+	if (!lwc)
+		return ERR_PTR(-ENOMEM);
+	if (mutex_lock_killable(&cur->proc->mutex)) {
+		lwc_put(lwc);
+		return ERR_PTR(-EINTR);
+	}
+	err = fill(lwc, args, specs, event, event_size);
+	if (!err)
+		publish(lwc);
+	mutex_unlock(&cur->proc->mutex);
+	if (!err)
+		return lwc;
+	lwc_put(lwc);
+	return ERR_PTR(err);
+}
+
+static int create_fd(const struct lwc_create_args *args,
+		     const struct lwc_specs *specs,
+		     struct lwc_event __user *event, size_t event_size)
+{
+	static const struct lwc_rights all = { .all = true };
+	bool cloexec = !(args->flags & LWC_CREATE_KEEP_EXEC);
+	struct file *file;
+	struct lwc *lwc;
+	int nr;
+
+	nr = get_unused_fd_flags(cloexec ? O_CLOEXEC : 0);
+	if (nr < 0)
+		return nr;
+	lwc = create(args, specs, event, event_size);
+	if (IS_ERR(lwc)) {
+		put_unused_fd(nr);
+		return PTR_ERR(lwc);
+	}
+	file = lwc_file_new(lwc, &all);
+	lwc_put(lwc);
+	if (IS_ERR(file)) {
+		put_unused_fd(nr);
+		return PTR_ERR(file);
+	}
+	fd_install(nr, file);
+	return nr;
+}
+
+/**
+ * lwc_do_create - lwc_create() with checked flags
+ * @args: the arguments
+ * @event: where the new lwC is told why it was entered
+ * @event_size: room there
+ *
+ * Return: the descriptor in the creator or -errno as of sys_lwc_create(). The
+ * second return, in the new lwC, does not come through here.
+ */
+int lwc_do_create(const struct lwc_create_args *args,
+		  struct lwc_event __user *event, size_t event_size)
+{
+	struct lwc_specs specs;
+	struct lwc_task *lt;
+	int err;
+
+	if (args->flags & LWC_CREATE_PREFAULT)
+		return -EOPNOTSUPP;
+	err = lwc_arch_check();
+	if (!err)
+		err = check_quiet();
+	if (err)
+		return err;
+	lt = lwc_task_current();
+	if (IS_ERR(lt))
+		return PTR_ERR(lt);
+	err = lwc_specs_read(&specs, args);
+	if (err)
+		return err;
+	err = create_fd(args, &specs, event, event_size);
+	lwc_specs_free(&specs);
+	return err;
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Light-weight contexts: descriptors.
+ *
+ * A descriptor is a right, and the right belongs to the descriptor in one
+ * table. A table that is copied therefore gets struct files of its own for the
+ * lwC descriptors in it, so that restricting one does not restrict the other.
+ * In a forked process they are replaced by dead ones: they name nothing, keep
+ * nothing alive, and every call answers ESTALE.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+static int lwc_fd_release(struct inode *inode, struct file *file)
+{
+	struct lwc_fd *fd = file->private_data;
+	struct lwc *lwc = fd->lwc;
+
+	if (lwc) {
+		struct lwc_proc *proc = lwc->proc;
+		bool maybe_cycle;
+
+		refcount_inc(&proc->count);
+		maybe_cycle = refcount_read(&lwc->refs) > 1 &&
+			      !READ_ONCE(lwc->inside);
+		lwc_put(lwc);
+		if (maybe_cycle)
+			lwc_collect(proc);
+		lwc_proc_put(proc);
+	}
+	kfree(fd->rights);
+	kfree_rcu(fd, rcu);
+	return 0;
+}
+
+static void lwc_fd_show(struct seq_file *m, struct file *file)
+{
+	struct lwc_fd *fd = file->private_data;
+
+	if (fd->lwc)
+		seq_printf(m, "lwc:\t%llu\n", fd->lwc->id);
+	else
+		seq_puts(m, "lwc:\tdead\n");
+}
+
+const struct file_operations lwc_fops = {
+	.release = lwc_fd_release,
+	.show_fdinfo = lwc_fd_show,
+	.llseek = noop_llseek,
+};
+
+static struct lwc_rights *rights_copy(const struct lwc_rights *rights)
+{
+	return kmemdup(rights, struct_size(rights, specs, rights->nr),
+		       GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * lwc_file_new - an open file that names an lwC
+ * @lwc: the lwC, or NULL for a dead descriptor
+ * @rights: what may be overlaid through it, copied; NULL for nothing
+ *
+ * Return: the file, or an ERR_PTR: -ENOMEM, -ENFILE.
+ */
+struct file *lwc_file_new(struct lwc *lwc, const struct lwc_rights *rights)
+{
+	struct lwc_fd *fd = kzalloc(sizeof(*fd), GFP_KERNEL_ACCOUNT);
+	struct file *file;
+
+	if (!fd)
+		return ERR_PTR(-ENOMEM);
+	if (rights) {
+		fd->rights = rights_copy(rights);
+		if (!fd->rights) {
+			file = ERR_PTR(-ENOMEM);
+			goto err_fd;
+		}
+	}
+	file = anon_inode_getfile("[lwc]", &lwc_fops, fd, O_RDWR);
+	if (IS_ERR(file))
+		goto err_rights;
+	if (lwc)
+		fd->lwc = lwc_get(lwc);
+	return file;
+
+err_rights:
+	kfree(fd->rights);
+err_fd:
+	kfree(fd);
+	return file;
+}
+
+/**
+ * lwc_from_fd - the lwC that a descriptor of the caller names
+ * @nr: the descriptor
+ *
+ * Return: the lwC with a reference, or an ERR_PTR: -EBADF no such descriptor,
+ * -EINVAL it names no lwC, -ESTALE it names none of this process any more.
+ */
+struct lwc *lwc_from_fd(int nr)
+{
+	struct file *file = fget(nr);
+	struct lwc_fd *fd;
+	struct lwc *lwc;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (file->f_op != &lwc_fops) {
+		fput(file);
+		return ERR_PTR(-EINVAL);
+	}
+	fd = file->private_data;
+	lwc = fd->lwc;
+	if (!lwc || lwc->proc != READ_ONCE(current->signal->lwc) || !lwc->mm)
+		lwc = ERR_PTR(-ESTALE);
+	else
+		lwc_get(lwc);
+	fput(file);
+	return lwc;
+}
+
+/*
+ * Run the descriptor allocator on another table than the caller's own. Nobody
+ * borrows a file from the caller's table meanwhile: a system call that uses
+ * this has looked up its descriptors with fget().
+ */
+static struct files_struct *files_swap(struct files_struct *files)
+{
+	struct files_struct *old;
+
+	task_lock(current);
+	old = current->files;
+	current->files = files;
+	task_unlock(current);
+	return old;
+}
+
+/**
+ * lwc_fd_install - give a table a descriptor for a file
+ * @files: the table; the caller holds a reference
+ * @file: the file; its reference goes into the table on success only
+ * @cloexec: closed on exec
+ *
+ * Return: the descriptor or -EMFILE, -ENOMEM.
+ */
+int lwc_fd_install(struct files_struct *files, struct file *file, bool cloexec)
+{
+	struct files_struct *old = NULL;
+	int nr;
+
+	if (files != current->files)
+		old = files_swap(files);
+	nr = get_unused_fd_flags(cloexec ? O_CLOEXEC : 0);
+	if (nr >= 0)
+		fd_install(nr, file);
+	if (old)
+		files_swap(old);
+	return nr;
+}
+
+/**
+ * lwc_fd_close - close a descriptor in a table, if it is open
+ * @files: the table; the caller holds a reference
+ * @nr: the descriptor
+ */
+void lwc_fd_close(struct files_struct *files, unsigned int nr)
+{
+	struct files_struct *old = NULL;
+	struct file *file;
+
+	if (files != current->files)
+		old = files_swap(files);
+	file = file_close_fd(nr);
+	if (old)
+		files_swap(old);
+	if (file)
+		filp_close(file, files);
+}
+
+static bool fd_names(struct files_struct *files, unsigned int nr,
+		     const struct lwc *lwc)
+{
+	struct file *file = files_lookup_fd_raw(files, nr);
+	struct lwc_fd *fd;
+
+	if (!file || file->f_op != &lwc_fops)
+		return false;
+	fd = READ_ONCE(file->private_data);
+	return fd && READ_ONCE(fd->lwc) == lwc;
+}
+
+static int fd_search(struct files_struct *files, const struct lwc *lwc)
+{
+	unsigned int nr, max;
+	int found = -1;
+
+	spin_lock(&files->file_lock);
+	max = files_fdtable(files)->max_fds;
+	for (nr = 0; nr < max && found < 0; nr++)
+		if (fd_names(files, nr, lwc))
+			found = nr;
+	spin_unlock(&files->file_lock);
+	return found;
+}
+
+static struct files_struct *table_of(struct lwc *lwc)
+{
+	struct lwc_flow *flow = lwc_flow_find(lwc, current);
+
+	return flow && flow->files ? flow->files : lwc->files;
+}
+
+/* The hint is two words that threads change at once: believed only if it fits */
+static int hinted_fd(struct lwc *in, struct files_struct *files,
+		     const struct lwc *lwc)
+{
+	int nr = READ_ONCE(in->caller_fd);
+	bool hit;
+
+	if (nr < 0 || READ_ONCE(in->caller_lwc) != lwc)
+		return -1;
+	rcu_read_lock();
+	hit = fd_names(files, nr, lwc);
+	rcu_read_unlock();
+	return hit ? nr : -1;
+}
+
+static void set_hint(struct lwc *in, const struct lwc *lwc, int nr)
+{
+	WRITE_ONCE(in->caller_fd, nr);
+	WRITE_ONCE(in->caller_lwc, lwc);
+}
+
+/**
+ * lwc_fd_find - the descriptor by which an lwC's table names another lwC
+ * @in: whose table
+ * @lwc: the other one
+ *
+ * The answer of last time is tried first, so that switching to and fro does
+ * not search.
+ *
+ * Return: the descriptor or -1.
+ */
+int lwc_fd_find(struct lwc *in, const struct lwc *lwc)
+{
+	struct files_struct *files = table_of(in);
+	int nr = hinted_fd(in, files, lwc);
+
+	if (nr >= 0)
+		return nr;
+	nr = fd_search(files, lwc);
+	set_hint(in, lwc, nr);
+	return nr;
+}
+
+/**
+ * lwc_fd_caller - as lwc_fd_find(), and make one if there is none
+ * @in: whose table; reserved by the caller, so that it stays
+ * @caller: the lwC that switches there
+ *
+ * Return: the descriptor or -EMFILE, -ENOMEM, -ENFILE.
+ */
+int lwc_fd_caller(struct lwc *in, struct lwc *caller)
+{
+	int nr = lwc_fd_find(in, caller);
+	struct file *file;
+
+	if (nr >= 0)
+		return nr;
+	file = lwc_file_new(caller, NULL);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	nr = lwc_fd_install(table_of(in), file, true);
+	if (nr < 0)
+		fput(file);
+	else
+		set_hint(in, caller, nr);
+	return nr;
+}
+
+static int own_file(struct files_struct *files, unsigned int nr,
+		    struct file *file, bool alive)
+{
+	struct lwc_fd *fd = file->private_data;
+	struct file *own = lwc_file_new(alive ? fd->lwc : NULL,
+					alive ? fd->rights : NULL);
+
+	if (IS_ERR(own))
+		return PTR_ERR(own);
+	own->f_flags = file->f_flags;
+	rcu_assign_pointer(files_fdtable(files)->fd[nr], own);
+	fput(file);
+	return 0;
+}
+
+/**
+ * lwc_fd_own_files - give a copied table its own struct files for lwCs
+ * @files: a table that nobody else can see yet
+ * @alive: within the process; else the descriptors become dead ones
+ *
+ * Return: 0 or -ENOMEM, -ENFILE.
+ */
+int lwc_fd_own_files(struct files_struct *files, bool alive)
+{
+	struct fdtable *fdt = rcu_dereference_raw(files->fdt);
+	unsigned int nr;
+	int err = 0;
+
+	for (nr = 0; nr < fdt->max_fds && !err; nr++) {
+		struct file *file = rcu_dereference_raw(fdt->fd[nr]);
+
+		if (file && file->f_op == &lwc_fops)
+			err = own_file(files, nr, file, alive);
+	}
+	return err;
+}
+
+/* Call @fn for every living lwC descriptor in a table, under its lock */
+void lwc_fd_visit(struct files_struct *files,
+		  void (*fn)(struct lwc_fd *fd, struct file *file))
+{
+	unsigned int nr, max;
+
+	if (!files)
+		return;
+	spin_lock(&files->file_lock);
+	max = files_fdtable(files)->max_fds;
+	for (nr = 0; nr < max; nr++) {
+		struct file *file = files_lookup_fd_locked(files, nr);
+		struct lwc_fd *fd;
+
+		if (!file || file->f_op != &lwc_fops)
+			continue;
+		fd = file->private_data;
+		if (fd->lwc)
+			fn(fd, file);
+	}
+	spin_unlock(&files->file_lock);
+}

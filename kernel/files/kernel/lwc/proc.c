@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Light-weight contexts: /proc/PID/lwcs, a line for each lwC of a process.
+ */
+#include <linux/mm.h>
+#include <linux/proc_fs.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+
+#include "internal.h"
+
+static void show(struct seq_file *m, struct lwc *lwc, const struct lwc *cur)
+{
+	struct lwc_mm *lm = lwc->mm ? lwc->mm->lwc : NULL;
+	unsigned long rss = lwc->mm ? get_mm_rss(lwc->mm) : 0;
+
+	seq_printf(m, "%c%llu\t%llu\t%#llx\t%d\t%lu\t%ld\t%llu\t%llu\t%llu\n",
+		   lwc == cur ? '*' : ' ', lwc->id,
+		   lwc->creator ? lwc->creator->id : 0, lwc->flags,
+		   lwc->inside, rss,
+		   lm ? atomic_long_read(&lm->nr) : 0, lwc->switches,
+		   lwc->rollbacks, lwc->time_ns);
+}
+
+/* The set of lwCs of a process, referenced, or NULL */
+static struct lwc_proc *proc_of(struct task_struct *task)
+{
+	struct lwc_proc *proc = NULL;
+	unsigned long flags;
+
+	if (!lock_task_sighand(task, &flags))
+		return NULL;
+	proc = READ_ONCE(task->signal->lwc);
+	if (proc && !refcount_inc_not_zero(&proc->count))
+		proc = NULL;
+	unlock_task_sighand(task, &flags);
+	return proc;
+}
+
+/**
+ * lwc_proc_show - the lwCs of a process; the task's own is marked
+ * @m: where
+ * @ns: unused
+ * @pid: unused
+ * @task: the task
+ *
+ * Return: 0.
+ */
+int lwc_proc_show(struct seq_file *m, struct pid_namespace *ns,
+		  struct pid *pid, struct task_struct *task)
+{
+	struct lwc_proc *proc = proc_of(task);
+	struct lwc_task *lt;
+	struct lwc *lwc;
+
+	if (!proc)
+		return 0;
+	seq_puts(m, " id\tcreator\tflags\tthreads\trss\tprivate\tswitches\trollbacks\ttime_ns\n");
+	rcu_read_lock();
+	spin_lock(&proc->lock);
+	lt = READ_ONCE(task->lwc);
+	list_for_each_entry(lwc, &proc->lwcs, node)
+		show(m, lwc, lt ? READ_ONCE(lt->cur) : NULL);
+	spin_unlock(&proc->lock);
+	rcu_read_unlock();
+	lwc_proc_put(proc);
+	return 0;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Light-weight contexts: traps.
+ *
+ * A fatal signal, an exit, a spent budget, too much memory or a trapped system
+ * call of an lwC becomes a switch to the lwC that asked for it. All are made at
+ * the boundary to user space: get_signal(), the exit system calls, and
+ * syscall_trace_enter(). There the thread holds no lock, and its kernel stack
+ * is of no use any more.
+ *
+ * A trap set on an lwC holds for all that is created in it, or a child could
+ * leave it by making another child.
+ */
+#include <linux/io_uring.h>
+#include <linux/ptrace.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+
+#include <trace/events/lwc.h>
+
+#include "internal.h"
+
+/*
+ * The lwC that is told of what happens in @lwc: the creator of the innermost
+ * one that has @flag. NULL if there is none.
+ */
+static struct lwc *trap_target(struct lwc *lwc, u64 flag)
+{
+	for (; lwc; lwc = lwc->creator)
+		if (lwc->flags & flag)
+			return lwc->creator;
+	return NULL;
+}
+
+/* Put the registers into their final form, and into the event */
+static void report_regs(struct lwc_event *event)
+{
+	struct lwc_flow *flow = current->lwc->flow;
+
+	lwc_arch_save(&flow->arch);
+	lwc_arch_report(&flow->arch, &event->regs);
+}
+
+/*
+ * Switch to @target because of @event. The flow that is left has nobody who
+ * waits for an answer, thus no place for an event.
+ */
+static int trap_go(struct lwc *target, struct lwc_event *event, bool discard)
+{
+	int err;
+
+	/* A thread born here has not been anywhere else */
+	if (!current->lwc->flow)
+		return -ESRCH;
+	if (lwc_arch_check())
+		return -EOPNOTSUPP;
+	if (lwc_rings_busy())
+		io_uring_task_cancel();
+	current->lwc->flow->event = NULL;
+	report_regs(event);
+	trace_lwc_trap(current->lwc->cur->id, event->type, event->signo,
+		       event->addr);
+	lwc_get(target);
+	err = lwc_go(target, NULL, event, discard);
+	if (err)
+		lwc_put(target);
+	return err;
+}
+
+bool __lwc_trap_pending(void)
+{
+	return READ_ONCE(current->lwc->pending) && current->lwc->cur;
+}
+
+static void settle(void)
+{
+	lwc_arch_settle_syscall(current_pt_regs());
+	restore_saved_sigmask();
+}
+
+static void run_memory(struct lwc_task *lt)
+{
+	struct lwc_event event = {
+		.type = LWC_EVENT_MEMORY,
+		.addr = lt->fault_addr,
+	};
+	struct lwc *target = lt->cur->creator;
+
+	settle();
+	if (!target || trap_go(target, &event, false))
+		force_sig(SIGKILL);
+}
+
+static void run_timeout(struct lwc_flow *waiting)
+{
+	struct lwc_event event = {
+		.type = LWC_EVENT_TIMEOUT,
+		.args = { waiting->deadline.spent },
+	};
+
+	settle();
+	if (trap_go(waiting->lwc, &event, false))
+		lwc_deadline_stop(waiting);
+}
+
+/**
+ * lwc_trap_run - make the switches that interrupts and faults have asked for
+ *
+ * Context: get_signal(), no lock held.
+ */
+void lwc_trap_run(void)
+{
+	struct lwc_task *lt = current->lwc;
+	struct lwc_flow *waiting;
+
+	if (test_and_clear_bit(LWC_PENDING_MEMORY, &lt->pending))
+		run_memory(lt);
+	if (!test_and_clear_bit(LWC_PENDING_TIMEOUT, &lt->pending))
+		return;
+	/* An outer budget may be spent as well as an inner one */
+	while ((waiting = lwc_deadline_spent(lt)))
+		run_timeout(waiting);
+}
+
+static void *fault_address(const kernel_siginfo_t *info)
+{
+	switch (siginfo_layout(info->si_signo, info->si_code)) {
+	case SIL_FAULT:
+	case SIL_FAULT_TRAPNO:
+	case SIL_FAULT_MCEERR:
+	case SIL_FAULT_BNDERR:
+	case SIL_FAULT_PKUERR:
+	case SIL_FAULT_PERF_EVENT:
+		return info->si_addr;
+	default:
+		return NULL;
+	}
+}
+
+/*
+ * get_signal(), with the siglock, when a signal is about to end the process.
+ * SIGKILL always does.
+ */
+bool __lwc_trap_signal(int signr, const kernel_siginfo_t *info)
+{
+	struct lwc_event event = {
+		.type = LWC_EVENT_FAULT,
+		.signo = signr,
+		.code = info->si_code,
+		.addr = (unsigned long)fault_address(info),
+	};
+	struct lwc_task *lt = current->lwc;
+	struct lwc *target;
+
+	if (!lt->cur || sig_kernel_only(signr))
+		return false;
+	target = trap_target(lt->cur, LWC_CREATE_TRAP_FAULT);
+	if (!target)
+		return false;
+	spin_unlock_irq(&current->sighand->siglock);
+	settle();
+	if (!trap_go(target, &event, false))
+		return true;
+	spin_lock_irq(&current->sighand->siglock);
+	return false;
+}
+
+/* exit() and exit_group(): true if the thread is in another lwC instead */
+bool __lwc_trap_exit(int code, bool group)
+{
+	struct lwc_event event = {
+		.type = LWC_EVENT_EXIT,
+		.args = { code & 0xff, group },
+	};
+	struct lwc_task *lt = current->lwc;
+	struct lwc *target;
+
+	if (!lt->cur)
+		return false;
+	target = trap_target(lt->cur, LWC_CREATE_TRAP_EXIT);
+	return target && !trap_go(target, &event, true);
+}
+
+/* What a system call has to return whose thread came back in another lwC */
+long lwc_syscall_result(void)
+{
+	return current_pt_regs()->ax;
+}
+
+static bool call_trapped(const struct lwc *lwc, unsigned long nr)
+{
+	return !lwc->calls || nr >= lwc->calls->nr ||
+	       test_bit(nr, lwc->calls->bits);
+}
+
+/*
+ * syscall_trace_enter(): true if the call must not be made now. A thread that
+ * cannot get to its monitor may not make it at all.
+ */
+bool __lwc_trap_syscall(struct pt_regs *regs)
+{
+	struct lwc_event event = { .type = LWC_EVENT_SYSCALL };
+	struct lwc_task *lt = current->lwc;
+	struct lwc_flow *flow;
+
+	if (!lt || !lt->cur || !lt->cur->trap_to)
+		return false;
+	flow = lt->flow;
+	if (flow && flow->pass_ip == instruction_pointer(regs)) {
+		flow->pass_ip = 0;
+		return false;
+	}
+	if (!call_trapped(lt->cur, regs->orig_ax))
+		return false;
+	if (flow)
+		flow->in_call = true;
+	if (!trap_go(lt->cur->trap_to, &event, false))
+		return true;
+	if (flow)
+		flow->in_call = false;
+	regs->ax = -EPERM;
+	return true;
+}
