@@ -77,23 +77,34 @@ std::string service(const Address& address, const char* protocol) {
   return entry != nullptr ? " (" + std::string(entry->s_name) + ")" : std::string();
 }
 
-void describe_unix(const Address& own, const Address& peer, bool connected, Descriptor& out) {
+void describe_unix(const Address& own, const Address& peer, bool connected, bool listens,
+                   Descriptor& out) {
   const std::string path = unix_path(connected && peer.length > 0 ? peer : own);
   out.name = path.empty() ? "unix:" : "unix:" + path;
   out.description = path.empty() ? "an unnamed Unix socket"
                     : connected  ? "a Unix socket connection to " + path
+                    : listens    ? "a Unix socket listening on " + path
                                  : "a Unix socket bound to " + path;
 }
 
 void describe_internet(int type, const Address& own, const Address& peer, bool connected,
-                       Descriptor& out) {
+                       bool listens, Descriptor& out) {
   const char* protocol = type == SOCK_DGRAM ? "udp" : "tcp";
   const char* label = type == SOCK_DGRAM ? "UDP" : "TCP";
   const Address& named = connected ? peer : own;
+  const char* relation = connected ? " connection to "
+                         : listens ? " socket listening on "
+                                   : " socket bound to ";
   out.name = std::string(protocol) + ":" + host_and_port(named);
-  out.description = std::string("a ") + label +
-                    (connected ? " connection to " : " socket bound to ") + host_and_port(named) +
-                    service(named, protocol);
+  out.description =
+      std::string("a ") + label + relation + host_and_port(named) + service(named, protocol);
+}
+
+int socket_option(int fd, int option) {
+  int value = 0;
+  socklen_t length = sizeof(value);
+  ::getsockopt(fd, SOL_SOCKET, option, &value, &length);
+  return value;
 }
 
 void describe_socket(int fd, Descriptor& out) {
@@ -101,9 +112,8 @@ void describe_socket(int fd, Descriptor& out) {
   Address peer;
   own.length = sizeof(own.storage);
   peer.length = sizeof(peer.storage);
-  int type = 0;
-  socklen_t type_length = sizeof(type);
-  ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length);
+  const int type = socket_option(fd, SO_TYPE);
+  const bool listens = socket_option(fd, SO_ACCEPTCONN) != 0;
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own.storage), &own.length) != 0) {
     own.length = 0;
   }
@@ -111,11 +121,11 @@ void describe_socket(int fd, Descriptor& out) {
       ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer.storage), &peer.length) == 0;
   switch (own.storage.ss_family) {
     case AF_UNIX:
-      describe_unix(own, peer, connected, out);
+      describe_unix(own, peer, connected, listens, out);
       break;
     case AF_INET:
     case AF_INET6:
-      describe_internet(type, own, peer, connected, out);
+      describe_internet(type, own, peer, connected, listens, out);
       break;
     default:
       out.name = "socket";

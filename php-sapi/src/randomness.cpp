@@ -46,9 +46,19 @@ Function loaded(const char* library, const char* symbol) {
   return reinterpret_cast<Function>(address);
 }
 
+/// gmp_random_*() are seeded once a request; its end is the only way to have them seeded again.
+void forget_gmp_state() {
+  auto* gmp =
+      static_cast<zend_module_entry*>(zend_hash_str_find_ptr(&module_registry, ZEND_STRL("gmp")));
+  if (gmp != nullptr && gmp->request_shutdown_func != nullptr) {
+    gmp->request_shutdown_func(gmp->type, gmp->module_number);
+  }
+}
+
 }  // namespace
 
 void find_generators() {
+  forget_gmp_state();
   g_generators = {};
   g_generators.openssl_add = loaded<OpensslAdd>("libcrypto.so.3", "RAND_add");
   if (auto primary = loaded<OpensslPrimary>("libcrypto.so.3", "RAND_get0_primary")) {

@@ -5,7 +5,8 @@
 
 namespace lwc::php {
 
-/// Finds the generators of the libraries that are loaded. In a template, so that children need not.
+/// In a template, so that children need not: finds the generators of the libraries that are loaded,
+/// and has extensions forget what they seeded for the request.
 void find_generators();
 
 /// In a child: every generator gives numbers of its own from here on.

@@ -21,7 +21,8 @@ namespace lwc::php {
 
 namespace {
 
-/// Buffers opened before the snapshot stay open, empty and as if nothing had gone through them.
+/// Buffers opened before the snapshot stay open, empty and as if nothing had gone through them:
+/// what the script opened it will want to close.
 std::size_t empty_output_buffers() {
   std::size_t dropped = 0;
   const int levels = zend_stack_count(&OG(handlers));

@@ -14,6 +14,7 @@
 #include "renewal.hpp"
 #include "request.hpp"
 #include "resume_callbacks.hpp"
+#include "shared_files.hpp"
 #include "warmup.hpp"
 
 extern "C" {
@@ -44,6 +45,7 @@ struct State {
 };
 
 State g_state;
+SharedFiles g_shared_files;
 Job g_job;  ///< the child's, not on the stack: the engine may leave by longjmp
 
 /// Without opcache, or with opcache.revalidate_freq = 0, php-fpm looks at a file whenever it is
@@ -147,11 +149,15 @@ std::string refusal() {
   if (place != nullptr) {
     return std::string(place) + ". Call it in the front controller";
   }
+  g_shared_files.clear();
   for (const Descriptor& descriptor : opened_since(open_before_warmup())) {
-    // Without opcache the engine keeps the main script open to its end.
-    if (!is_included_script(descriptor) && !is_allowed(descriptor, pool().options->allow_fds)) {
+    if (is_included_script(descriptor)) {
+      continue;  // without opcache the engine keeps the main script open to its end
+    }
+    if (!is_allowed(descriptor, pool().options->allow_fds)) {
       return refusal_of_descriptor(descriptor);
     }
+    g_shared_files.add(descriptor.fd);
   }
   if (const int threads = thread_count(); threads > 1) {
     return "the process has " + std::to_string(threads) +
@@ -174,7 +180,10 @@ void hold_template() {
   options.description = g_state.script + " (" + std::to_string(warmup_files().size()) + " files)";
   options.check_every = check_interval();
   options.is_fresh = snapshot_is_fresh;
-  options.in_holder = hold_opcache;
+  options.in_holder = [] {
+    hold_opcache();
+    g_shared_files.reopen();
+  };
   Result<Job> job = pool().engine->hold(*pool().server, options);
   if (!job) {
     pool().engine->abandon("the snapshot of " + g_state.script +
@@ -187,7 +196,7 @@ void hold_template() {
 void leave_for_template() {
   end_warmup_session(g_state.script.c_str());
   if (const std::string why = refusal(); !why.empty()) {
-    pool().engine->abandon("lwc_snapshot() at " + call_site() + " is refused: " + why + ".");
+    pool().engine->abandon("lwc_snapshot() at " + call_site() + " is refused: " + why);
   }
   leave_warmup();
   add_scripts(warmup_files());
@@ -206,6 +215,7 @@ void resume() {
     pool().engine->end_child();
     ::_exit(0);
   }
+  g_shared_files.rewind();
   renew_for_request();
   run_resume_callbacks();
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "child_processes.hpp"
 #include "fork_sibling.hpp"
 #include "lwc/template.hpp"
 #include "template_protocol.hpp"
@@ -30,6 +31,7 @@ Result<Job> ProcessEngine::hold(Server& server, const HoldOptions& options) {
 }
 
 void ProcessEngine::abandon(std::string_view reason) {
+  kill_child_processes();
   tell(static_cast<std::uint32_t>(Kind::Failed), 0, 0, ::getpid(),
        reason.substr(0, kMaxMessageText));
   ::_exit(0);
