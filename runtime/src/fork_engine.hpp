@@ -2,7 +2,9 @@
 #pragma once
 
 #include <deque>
+#include <vector>
 
+#include "file_descriptions.hpp"
 #include "process_engine.hpp"
 
 namespace lwc {
@@ -35,6 +37,7 @@ class ForkEngine final : public ProcessEngine {
   Outcome end_by_force(Child& child, Outcome::End end);
   void reap();
 
+  std::vector<FileDescription> files_;  // open at the snapshot
   Child parked_;
   std::deque<pid_t> ending_;  // said that they are done; not waited for yet
   UniqueFd to_server_;        // in a child: its end of the channel

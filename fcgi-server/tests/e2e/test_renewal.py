@@ -153,7 +153,7 @@ def test_output_buffers(lwc):
 
 def test_output_of_the_warm_up_is_reported(lwc):
     children(lwc, "1", "echo 'said during warm-up';", count=1)
-    assert "22 bytes of output before lwc_snapshot() go to nobody" in lwc.wait_for_log("bytes of output")
+    assert "19 bytes of output before lwc_snapshot() go to nobody" in lwc.wait_for_log("bytes of output")
 
 
 def test_client_that_is_gone_is_this_childs_own(lwc):

@@ -118,10 +118,10 @@ def _send(address: str, script: Path, case: Case, steps: str) -> Response | None
             return None
 
 
-def _text(answer: Response | None, variant: str) -> str | None:
+def _text(answer: Response | None, resumed: bool) -> str | None:
     if answer is None:
         return None
-    if variant == "snapshot" and answer.status < 500:
+    if resumed and answer.status < 500:
         assert answer.header("X-Resumed") == "yes", f"not served from the snapshot: {answer}"
     leaked = [value for name, value in answer.header_list if name == "X-Leaked"]
     return f"{answer.status} {answer.text}" + "".join(leaked)
@@ -153,14 +153,14 @@ def run_case(space: Workspace, case: Case, engine: str, variant: str = "base") -
         try:
             daemon.start()
             if case.fresh_first:
-                untouched = _text(_send(fresh, script, case, "observe"), variant)
-            shown = _text(_send(proof, script, case, "change,observe"), variant) if case.visible else None
+                untouched = _text(_send(fresh, script, case, "observe"), variant == "snapshot")
+            shown = _text(_send(proof, script, case, "change,observe"), False) if case.visible else None
             change = _send(dirty, script, case, "change")
             if case.answer == "any":
                 assert change is not None and change.status == 200, f"{change}\n{daemon.logs()}"
-            after = _text(_send(dirty, script, case, "observe"), variant)
+            after = _text(_send(dirty, script, case, "observe"), variant == "snapshot")
             if not case.fresh_first:
-                untouched = _text(_send(fresh, script, case, "observe"), variant)
+                untouched = _text(_send(fresh, script, case, "observe"), variant == "snapshot")
             _stop(daemon, engine)
         finally:
             _remove_semaphores(space)

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "file_descriptions.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace lwc {
+
+std::vector<FileDescription> open_files() {
+  std::vector<FileDescription> files;
+  DIR* list = ::opendir("/proc/self/fd");
+  if (list == nullptr) {
+    return files;
+  }
+  while (dirent* entry = ::readdir(list)) {
+    int fd = std::atoi(entry->d_name);
+    struct stat about {};
+    if (entry->d_name[0] == '.' || fd == ::dirfd(list) || ::fstat(fd, &about) != 0 ||
+        !(S_ISREG(about.st_mode) || S_ISCHR(about.st_mode))) {
+      continue;
+    }
+    int flags = ::fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_PATH) == 0) {
+      files.push_back({fd, flags, ::fcntl(fd, F_GETFD), ::lseek(fd, 0, SEEK_CUR)});
+    }
+  }
+  ::closedir(list);
+  return files;
+}
+
+void reopen(const std::vector<FileDescription>& files) {
+  for (const FileDescription& file : files) {
+    char path[32];
+    std::snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd);
+    int own = ::open(path, file.status_flags | O_CLOEXEC | O_NOCTTY);
+    if (own < 0) {
+      continue;
+    }
+    if (file.offset > 0) {
+      ::lseek(own, file.offset, SEEK_SET);
+    }
+    ::dup3(own, file.fd, (file.descriptor_flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
+    ::close(own);
+  }
+}
+
+}  // namespace lwc
