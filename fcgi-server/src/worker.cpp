@@ -176,7 +176,10 @@ bool Worker::next(Job& job) {
 // True once this holder serves the slot; false: it is to end.
 bool Worker::wait_for_baton() {
   while (slot_->baton.load() != own_) {
-    if (slot_->baton.load() == kNobody) {
+    SnapshotId holder = slot_->baton.load();
+    // A baton on its way to a holder that has just left is taken over by the base (Pool::fill_gap).
+    bool retired = !board_.is_current(own_) && holder != in_transit(own_);
+    if (holder == kNobody || retired) {
       return false;
     }
     std::array<pollfd, 2> wait{pollfd{inbox_.get(), POLLIN, 0}, pollfd{control_.get(), 0, 0}};

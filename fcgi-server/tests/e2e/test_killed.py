@@ -37,9 +37,10 @@ def shape(served):
 
 
 def ask(served, script):
-    """An answer's text, or "closed" for a client whose worker died under it."""
+    """An answer's text, or "closed" or "error" for a client whose worker died under it."""
     try:
-        return served.get(script).text
+        answer = served.get(script)
+        return answer.text if answer.status < 500 else "error"
     except (ConnectionClosed, ProtocolError, ConnectionError):
         return "closed"
 
@@ -55,6 +56,19 @@ def running(served):
     return site, plain
 
 
+def comes_back(served, site, plain, before):
+    """Whether snapshots and processes are there again. A worker makes its part of a snapshot when it is asked for it,
+    so both workers are asked, at once and more than once."""
+    def asked():
+        with served.connect() as first, served.connect() as second:
+            for connection, script in ((first, site), (second, site)):
+                connection.send_request(served.params(script))
+            texts = [connection.read_response().text for connection in (first, second)]
+        return ask(served, plain) == "plain" and texts == ["resumed"] * 2 and shape(served) == before
+
+    return wait_until(asked, PATIENCE, 0.1)
+
+
 def test_any_process_but_the_master(lwc):
     """Each in turn: the service goes on at once, and soon everything is there again, the snapshot too."""
     site, plain = running(lwc)
@@ -68,10 +82,9 @@ def test_any_process_but_the_master(lwc):
         answers = [ask(lwc, script) for _ in range(10) for script in (plain, site)]
         # Nobody was being served when the process died, so nobody may notice; but a connection that it had accepted
         # and not yet looked at can go down with it.
-        assert answers.count("closed") <= 1, (pid, answers)
-        assert set(answers) <= {"plain", "resumed", "cold", "closed"}
-        assert wait_until(lambda: lwc.get(site).text == "resumed", PATIENCE), lwc.daemon.logs()
-        assert wait_until(lambda: shape(lwc) == before, PATIENCE, 0.1), (before, shape(lwc), lwc.daemon.logs())
+        assert answers.count("closed") + answers.count("error") <= 1, (pid, answers)
+        assert set(answers) <= {"plain", "resumed", "cold", "closed", "error"}
+        assert comes_back(lwc, site, plain, before), (before, shape(lwc), lwc.daemon.logs())
     assert lwc.daemon.running()
 
 
@@ -103,7 +116,7 @@ def test_all_workers_at_once(lwc):
             os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: ask(lwc, plain) == "plain", PATIENCE)
     assert wait_until(lambda: ask(lwc, site) == "resumed", PATIENCE)
-    assert wait_until(lambda: shape(lwc) == before, PATIENCE, 0.1), (before, shape(lwc), lwc.daemon.logs())
+    assert comes_back(lwc, site, plain, before), (before, shape(lwc), lwc.daemon.logs())
 
 
 def test_master(lwc):
@@ -130,9 +143,9 @@ def test_many_times(lwc):
         victims = descendants_of(lwc.daemon.pid)
         with contextlib.suppress(ProcessLookupError, IndexError):
             os.kill(victims[number % len(victims)], signal.SIGKILL)
-        assert {ask(lwc, plain) for _ in range(2)} <= {"plain", "closed"}
-    assert wait_until(lambda: lwc.get(site).text == "resumed", PATIENCE), lwc.daemon.logs()
-    assert wait_until(lambda: shape(lwc) == before, PATIENCE, 0.1), (before, shape(lwc), lwc.daemon.logs())
+        assert {ask(lwc, plain) for _ in range(2)} <= {"plain", "closed", "error"}
+    assert wait_until(lambda: ask(lwc, site) == "resumed", PATIENCE), lwc.daemon.logs()
+    assert comes_back(lwc, site, plain, before), (before, shape(lwc), lwc.daemon.logs())
     assert wait_until(lambda: len(os.listdir(f"/proc/{lwc.daemon.pid}/fd")) == descriptors, PATIENCE)
 
 
