@@ -344,7 +344,7 @@ APPLICATIONS = [
         Mask(r'(?<=name="sectok" value=")\w+|(?<=sectok=)\w+', "CSRF token"),
         Mask(r"(?<![0-9])1[789]\d{8}(?![0-9])", "Unix time of a page or of now"),
         Mask(r'(?<=etag: ")[0-9a-f]{32}', "hash of a feed with such times in it"),
-        Mask(r"20\d\d/\d\d/\d\d \d\d:\d\d", "the same, to be read by people"),
+        Mask(r"20\d\d(\\?/)\d\d\\?/\d\d \d\d:\d\d", "the same, to be read by people"),
         Mask(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+]\d\d:?\d\d)", "the same in the feed"),
     ]),
     PhpMyAdmin("phpmyadmin", more=True, masks=[

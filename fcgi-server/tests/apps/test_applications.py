@@ -2,7 +2,8 @@
 """Real applications behind nginx: what lwc-fpm answers is what php-fpm answers, cold and from a snapshot."""
 
 import pytest
-from comparison import difference
+from applications import APPLICATIONS
+from comparison import Comparison, difference
 
 
 def assert_equal(expected, found):
@@ -28,3 +29,17 @@ def test_from_a_snapshot(comparison):
     cold = [uri for uri, snapshot in served if not snapshot]
     allowed = len(served) // 2 if comparison.app.rebuilds else 0
     assert len(cold) <= allowed, f"not served from the snapshot: {cold}\n{comparison.log}"
+
+
+def test_a_difference_is_found(space):
+    """The comparison itself: a byte changed in a page, a header or a status shows, and nothing else does."""
+    app = next(app for app in APPLICATIONS if app.name == "hello")
+    comparison = Comparison(space, app)
+    script = comparison.pristine / app.script
+    original = script.read_text()
+    for change in ("echo 'x';", "header('X-Own: 1');", "header_remove('Content-Type'); header('Content-Type: text/plain');"):
+        script.write_text(original + change)
+        found = difference(comparison.reference, comparison.php_fpm_again())
+        assert sum(line.startswith(("+", "-")) for line in found.splitlines()) > 2, f"{change} went unseen"
+    script.write_text(original)
+    assert not difference(comparison.reference, comparison.php_fpm_again())
