@@ -37,9 +37,10 @@ def test_a_difference_is_found(space):
     comparison = Comparison(space, app)
     script = comparison.pristine / app.script
     original = script.read_text()
+    expected = comparison.reference
     for change in ("echo 'x';", "header('X-Own: 1');", "header_remove('Content-Type'); header('Content-Type: text/plain');"):
         script.write_text(original + change)
-        found = difference(comparison.reference, comparison.php_fpm_again())
+        found = difference(expected, comparison.php_fpm_again())
         assert sum(line.startswith(("+", "-")) for line in found.splitlines()) > 2, f"{change} went unseen"
     script.write_text(original)
-    assert not difference(comparison.reference, comparison.php_fpm_again())
+    assert not difference(expected, comparison.php_fpm_again())
