@@ -175,7 +175,9 @@ void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) 
     check_warmups();
     return;
   }
-  if (!started_workers_ && config_.lwc_snapshots) {
+  if (started_workers_) {
+    restore_base_holders();
+  } else if (config_.lwc_snapshots) {
     for (const config::Warmup& warmup : config_.lwc_warmup) {
       on_wanted(php::encode_warmup(as_request(warmup)));
     }
@@ -275,7 +277,7 @@ void Pool::prepare(std::string warmup, SnapshotEntry& entry) {
   if (!asked) {
     log::error(config_.name, "cannot prepare a snapshot: " + asked.error().message);
     entry.state.store(SnapshotState::Failed, std::memory_order_release);
-    retry_at_ns_[&entry] = monotonic_ns() + kRetryAfter;
+    retry_at_ns_[&entry] = monotonic_ns();  // as soon as there is a base template again
     return;
   }
   entry.state.store(SnapshotState::Preparing, std::memory_order_release);
@@ -299,6 +301,19 @@ void Pool::retire(SnapshotId id) {
   prepare(std::move(warmup), entry);
 }
 
+// Snapshots that the base template was asked for and had not begun when it ended.
+void Pool::forget_unborn() {
+  std::erase_if(templates_, [this](const auto& item) {
+    const auto& [id, one] = item;
+    bool unborn = id != kBaseSnapshot && !one.ready && one.pid == 0;
+    if (unborn) {
+      one.entry->state.store(SnapshotState::Failed, std::memory_order_release);
+      retry_at_ns_[one.entry] = monotonic_ns();
+    }
+    return unborn;
+  });
+}
+
 void Pool::on_template_exit(SnapshotId id, int status) {
   on_template(id);  // its last words
   auto found = templates_.find(id);
@@ -307,6 +322,7 @@ void Pool::on_template_exit(SnapshotId id, int status) {
   }
   Template gone = std::move(found->second);
   templates_.erase(found);
+  forget_starting(id);
   if (stopping_ || failure_) {
     return;
   }
@@ -317,6 +333,7 @@ void Pool::on_template_exit(SnapshotId id, int status) {
       failure_ = "the base template ended before it was ready (" + describe_status(status) + ")";
       return;
     }
+    forget_unborn();
     if (Status started = start_base(); !started) {
       failure_ = started.error().message;
     }

@@ -95,13 +95,16 @@ class Pool {
   void retire(SnapshotId id);
   SnapshotEntry* entry_for(const std::string& warmup);
   void on_template_exit(SnapshotId id, int status);
+  void forget_unborn();
   bool on_known_exit(pid_t pid, int status);
   void match_early_exits();
   void check_warmups();
 
   // worker_slots.cpp: slots and holders
   void start_worker(std::uint32_t index);
-  void spawn_holder(std::uint32_t index, SnapshotId snapshot);
+  bool spawn_holder(std::uint32_t index, SnapshotId snapshot);
+  void forget_starting(SnapshotId snapshot);
+  void restore_base_holders();
   void on_spawned(const TemplateEvent& event);
   void on_slot_message(std::uint32_t index);
   void answer_link(std::uint32_t index, SnapshotId snapshot);

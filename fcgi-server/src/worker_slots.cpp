@@ -49,12 +49,13 @@ Pool::Inbox* Pool::inbox(std::uint32_t index, SnapshotId snapshot) {
               .first->second;
 }
 
-void Pool::spawn_holder(std::uint32_t index, SnapshotId snapshot) {
+// False: nobody could be asked for one.
+bool Pool::spawn_holder(std::uint32_t index, SnapshotId snapshot) {
   auto made_from = templates_.find(snapshot);
   Inbox* box =
       made_from != templates_.end() && made_from->second.ready ? inbox(index, snapshot) : nullptr;
   if (box == nullptr) {
-    return;
+    return false;
   }
   WorkerSlot& slot = slots_[index];
   if (snapshot != kBaseSnapshot) {
@@ -71,9 +72,38 @@ void Pool::spawn_holder(std::uint32_t index, SnapshotId snapshot) {
       made_from->second.handle.spawn(index, slot.control_other.get(), box->receive.get());
   if (!asked) {
     log::error(config_.name, "cannot start a worker: " + asked.error().message);
-    return;
+    return false;
   }
   slot.starting.push_back(snapshot);
+  return true;
+}
+
+// A template is gone, and with it the holders it was asked for and had not forked.
+void Pool::forget_starting(SnapshotId snapshot) {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    WorkerSlot& slot = slots_[i];
+    bool there =
+        std::any_of(slot.holders.begin(), slot.holders.end(),
+                    [snapshot](const Holder& holder) { return holder.snapshot == snapshot; });
+    if (slot.live && std::erase(slot.starting, snapshot) > 0 && snapshot != kBaseSnapshot &&
+        !there) {
+      reroute_to_base(i, snapshot);
+    }
+  }
+}
+
+// A new base template is ready: slots that lost their base holder while there was none get another.
+void Pool::restore_base_holders() {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    WorkerSlot& slot = slots_[i];
+    bool there = std::any_of(slot.holders.begin(), slot.holders.end(),
+                             [](const Holder& holder) { return holder.snapshot == kBaseSnapshot; });
+    bool starting =
+        std::find(slot.starting.begin(), slot.starting.end(), kBaseSnapshot) != slot.starting.end();
+    if (slot.live && !there && !starting) {
+      spawn_holder(i, kBaseSnapshot);
+    }
+  }
 }
 
 void Pool::on_spawned(const TemplateEvent& event) {
@@ -170,8 +200,8 @@ void Pool::fill_gap(std::uint32_t index, const Holder& dead) {
   auto from = templates_.find(dead.snapshot);
   bool replaceable =
       board_->is_current(dead.snapshot) && from != templates_.end() && from->second.ready;
-  if (replaceable) {
-    spawn_holder(index, dead.snapshot);
+  if (replaceable && spawn_holder(index, dead.snapshot)) {
+    // What was sent to the dead one waits for the new one.
   } else if (dead.snapshot != kBaseSnapshot) {
     reroute_to_base(index, dead.snapshot);
   } else if (slot.holders.empty()) {
