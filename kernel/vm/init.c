@@ -530,7 +530,7 @@ static void report_leaks(void)
 	static char report[1 << 16];
 	char *save = NULL;
 
-	if (!spec.leak_check)
+	if (!spec.leak_check || access("/sys/kernel/debug/kmemleak", W_OK) < 0)
 		return;
 	sleep(6);
 	if (!write_file("/sys/kernel/debug/kmemleak", "scan") || !write_file("/sys/kernel/debug/kmemleak", "scan")) {
