@@ -158,6 +158,7 @@ void* lwc_mmap64(void* at, Size size, int prot, int flags, int fd, long offset)
     LWC_REPLACES("mmap64");
 void* lwc_mremap(void* at, Size old_size, Size size, int flags, ...) LWC_REPLACES("mremap");
 int lwc_dup2(int fd, int wanted) LWC_REPLACES("dup2");
+char* lwc_getcwd(char* to, Size size) LWC_REPLACES("getcwd");
 int lwc_sigaction(int signal, const struct sigaction* action, struct sigaction* old)
     LWC_REPLACES("sigaction");
 int lwc_system(const char* command) LWC_REPLACES("system");
@@ -291,6 +292,15 @@ Function* libc_function(const char* name) {
 }
 
 }  // namespace
+
+char* lwc_getcwd(char* to, Size size) {
+  static auto* const libc = libc_function<char*(char*, Size)>("getcwd");
+  if (to == nullptr || size == 0) {
+    return libc(to, size);
+  }
+  long length = call(SYS_getcwd, to, size);
+  return length > 0 && to[0] == '/' ? to : libc(to, size);  // libc knows what to do about the rest
+}
 
 int lwc_system(const char* command) {
   static auto* const libc = libc_function<int(const char*)>("system");

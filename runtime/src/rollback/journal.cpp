@@ -41,6 +41,7 @@ void Journal::clear() {
   lost_fds.clear();
   used_fds.clear();
   locked_fds.clear();
+  itimers = 0;
   changed_signals = 0;
   timer_count = 0;
 }

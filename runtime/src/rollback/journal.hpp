@@ -47,7 +47,6 @@ class FdSet {
 enum Touched : std::uint32_t {
   kTouchedCwd = 1u << 0,
   kTouchedUmask = 1u << 1,
-  kTouchedItimers = 1u << 2,
   kTouchedLimits = 1u << 3,
   kTouchedPriority = 1u << 4,
   kTouchedAffinity = 1u << 5,
@@ -78,11 +77,12 @@ struct Journal {
   RangeSet<128> dropped;      // of the snapshot: its contents thrown away
   RangeSet<128> reprotected;  // of the snapshot: protection changed
 
-  FdSet opened;         // by the request
-  FdSet server_opened;  // by the server, after the snapshot: not undone
-  FdSet lost_fds;       // of the snapshot: closed or replaced
-  FdSet used_fds;       // of the snapshot: offset or flags may have changed
-  FdSet locked_fds;     // of the snapshot: locks may have changed
+  FdSet opened;              // by the request
+  FdSet server_opened;       // by the server, after the snapshot: not undone
+  FdSet lost_fds;            // of the snapshot: closed or replaced
+  FdSet used_fds;            // of the snapshot: offset or flags may have changed
+  FdSet locked_fds;          // of the snapshot: locks may have changed
+  std::uint8_t itimers = 0;  // bit per interval timer that was set
   std::uint64_t changed_signals = 0;
   int timer_count = 0;
   int timers[kMaxTimers] = {};

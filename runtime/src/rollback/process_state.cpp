@@ -97,8 +97,8 @@ bool ProcessState::stop_activity(State& state) {
   for (int i = 0; i < journal.timer_count; ++i) {
     gate(SYS_timer_delete, journal.timers[i]);
   }
-  if ((journal.touched & kTouchedItimers) != 0) {
-    for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 3; ++i) {
+    if ((journal.itimers & (1 << i)) != 0) {
       gate(SYS_setitimer, i, &itimers_[i], nullptr);
     }
   }
@@ -138,8 +138,7 @@ bool ProcessState::end_children(State& state) {
 bool ProcessState::restore(State& state) {
   bool ok = restore_fds(state);
   ok = restore_locks(state) && ok;
-  if ((state.journal.touched & ~static_cast<std::uint32_t>(kTouchedItimers | kTouchedChildren)) !=
-      0) {
+  if (state.journal.touched != 0) {
     ok = restore_misc(state) && ok;
   }
   restore_signals(state);

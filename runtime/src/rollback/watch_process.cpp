@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include <cerrno>
 
@@ -118,8 +119,10 @@ long watch_process_call(State& state, const Call& call) {
       journal.touched |= kTouchedUmask;
       break;
     case SYS_setitimer:
+      journal.itimers |= static_cast<std::uint8_t>(1 << (call.args[0] & 7));
+      break;
     case SYS_alarm:
-      journal.touched |= kTouchedItimers;
+      journal.itimers |= 1 << ITIMER_REAL;
       break;
     case SYS_timer_create:
       return create_timer(state, call);
