@@ -118,6 +118,7 @@ struct Setup {
   control.exempt.rseq_end = control.exempt.rseq_begin + 32;
   g_state->paused = wait_in_engine;
   g_state->paused_argument = &control;
+  g_state->process.set_deadline(0);  // makes the timer, which is not the request's
   g_state->tracker.set_learning(setup.learning);
   long result = LWC_TAKE_SNAPSHOT();
   if (result < 0) {

@@ -40,14 +40,6 @@ long ProcessState::capture(State& state, const char** what) {
   siginfo_t info{};
   had_children_ = gate(SYS_waitid, P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL,
                        nullptr) != -ECHILD;
-  *what = "deadline timer";
-  sigevent event{};
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = kDeadlineSignal;
-  event._sigev_un._tid = static_cast<pid_t>(gate(SYS_gettid));
-  if (long error = gate(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_); error < 0) {
-    return error;
-  }
   *what = "signal handlers";
   if (long error = capture_signals(state); error < 0) {
     return error;
@@ -56,7 +48,18 @@ long ProcessState::capture(State& state, const char** what) {
   return capture_fds(state);
 }
 
-void ProcessState::set_deadline(std::uint64_t milliseconds) const {
+bool ProcessState::make_deadline_timer() {
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = kDeadlineSignal;
+  event._sigev_un._tid = static_cast<pid_t>(gate(SYS_gettid));
+  return gate(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer_) >= 0;
+}
+
+void ProcessState::set_deadline(std::uint64_t milliseconds) {
+  if (timer_ < 0 && !make_deadline_timer()) {
+    return;
+  }
   itimerspec when{};
   when.it_value.tv_sec = static_cast<time_t>(milliseconds / 1000);
   when.it_value.tv_nsec = static_cast<long>(milliseconds % 1000 * 1000000);

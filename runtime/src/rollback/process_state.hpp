@@ -39,7 +39,8 @@ class ProcessState {
   void set_engine_fd(int fd) { set_kind(fd, FdKind::Engine); }
   bool has_locks() const { return lock_count_ != 0; }
 
-  void set_deadline(std::uint64_t milliseconds) const;  // 0: none
+  /// The request is ended when this time is over; 0: never. The timer is made when first needed.
+  void set_deadline(std::uint64_t milliseconds);
   bool is_engine_timer(int id) const { return id == timer_; }
   /// The mask at the snapshot, less what the engine needs.
   std::uint64_t signal_mask() const { return mask_; }
@@ -75,6 +76,7 @@ class ProcessState {
       kinds_[fd] = kind;
     }
   }
+  bool make_deadline_timer();
   long capture_fds(State& state);
   long capture_fd(int fd);
   void capture_locks(BaseFd& base);
