@@ -51,8 +51,7 @@ long change_mask(const Call& call, ucontext_t* context) {
   std::uint64_t wanted = 0;
   if (call.args[1] != 0) {
     wanted = *reinterpret_cast<const std::uint64_t*>(call.args[1]);
-    std::uint64_t never = signal_bit(SIGSYS) | signal_bit(kDeadlineSignal) | signal_bit(SIGKILL) |
-                          signal_bit(SIGSTOP);
+    std::uint64_t never = kNeverBlocked | signal_bit(SIGKILL) | signal_bit(SIGSTOP);
     switch (call.args[0]) {
       case SIG_BLOCK:
         *mask |= wanted & ~never;
@@ -124,20 +123,27 @@ void on_deadline(int, siginfo_t*, void*) {
   }
 }
 
-long install(int signal, void (*handler)(int, siginfo_t*, void*), std::uint64_t flags) {
-  KernelSigaction action{reinterpret_cast<void*>(handler),
-                         flags | kSaRestorer | SA_SIGINFO | SA_ONSTACK, lwc_gate_restorer, 0};
+KernelSigaction action_of(void (*handler)(int, siginfo_t*, void*), std::uint64_t flags) {
+  return {reinterpret_cast<void*>(handler), flags | kSaRestorer | SA_SIGINFO | SA_ONSTACK,
+          lwc_gate_restorer, 0};
+}
+
+long install(int signal, const KernelSigaction& action) {
   return gate(SYS_rt_sigaction, signal, &action, nullptr, 8);
 }
 
 }  // namespace
 
+KernelSigaction fault_action() {
+  return action_of(on_fault, SA_NODEFER);
+}
+
 long install_handlers() {
-  long error = install(SIGSYS, on_trapped_call, SA_NODEFER | SA_RESTART);
+  long error = install(SIGSYS, action_of(on_trapped_call, SA_NODEFER | SA_RESTART));
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
-    error = error < 0 ? error : install(signal, on_fault, SA_NODEFER);
+    error = error < 0 ? error : install(signal, fault_action());
   }
-  return error < 0 ? error : install(kDeadlineSignal, on_deadline, 0);
+  return error < 0 ? error : install(kDeadlineSignal, action_of(on_deadline, 0));
 }
 
 long watch_system_calls(State& state) {

@@ -9,6 +9,10 @@ namespace lwc::rollback {
 /// Installs the handlers. 0 or -errno.
 long install_handlers();
 
+/// The engine's action for faults, also where a request asks for the default: that the process
+/// dies.
+KernelSigaction fault_action();
+
 /// Traps all system calls of the calling thread outside the gate, from now on. 0 or -errno.
 long watch_system_calls(State& state);
 /// Does this kernel have Syscall User Dispatch?

@@ -154,10 +154,16 @@ std::uintptr_t Image::end_below(std::uintptr_t address) const {
 
 void Image::restore(std::uintptr_t address, const void* source) const {
   Range page{address, address + kPageSize};
-  Range hole = page.intersect(rseq_);
-  if (hole.empty()) {
-    hole = {page.end, page.end};
+  if (rseq_.begin >= page.end || rseq_.end <= page.begin) {
+    void* to = reinterpret_cast<void*>(address);
+    if (source == nullptr) {
+      clear_bytes(to, kPageSize);
+    } else {
+      copy_bytes(to, source, kPageSize);
+    }
+    return;
   }
+  Range hole = page.intersect(rseq_);
   auto put = [&](Range part) {
     void* to = reinterpret_cast<void*>(part.begin);
     if (source == nullptr) {

@@ -68,7 +68,6 @@ void ProcessState::set_deadline(std::uint64_t milliseconds) {
 
 // Every handler must return through the gate: sigreturn from libc would be trapped.
 long ProcessState::capture_signals(State& state) {
-  constexpr std::uint64_t kNeverBlocked = signal_bit(SIGSYS) | signal_bit(kDeadlineSignal);
   stack_t stack{};
   stack.ss_sp = reinterpret_cast<void*>(state.signal_stack.begin);
   stack.ss_size = state.signal_stack.size();

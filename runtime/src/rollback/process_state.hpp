@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,7 +19,12 @@ struct State;
 
 inline constexpr int kDeadlineSignal = 62;  // two below SIGRTMAX: glibc's own are at the other end
 inline constexpr int kSignals = 64;
-inline constexpr int kSysSignal = 31;  // SIGSYS
+
+/// Signals that are never blocked in a holder: those that the engine lives on, and faults, which
+/// would kill a process that blocks them.
+inline constexpr std::uint64_t kNeverBlocked =
+    signal_bit(SIGSYS) | signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGFPE) |
+    signal_bit(SIGILL) | signal_bit(SIGTRAP) | signal_bit(kDeadlineSignal);
 
 class ProcessState {
  public:
@@ -44,9 +50,7 @@ class ProcessState {
   bool is_engine_timer(int id) const { return id == timer_; }
   /// The mask at the snapshot, less what the engine needs.
   std::uint64_t signal_mask() const { return mask_; }
-  void set_signal_mask(std::uint64_t mask) {
-    mask_ = mask & ~(signal_bit(kDeadlineSignal) | signal_bit(kSysSignal));
-  }
+  void set_signal_mask(std::uint64_t mask) { mask_ = mask & ~kNeverBlocked; }
 
   /// Tests only: this descriptor is not put back.
   void set_blind_fd(int fd) { blind_fd_ = fd; }

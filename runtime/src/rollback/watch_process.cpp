@@ -14,7 +14,16 @@
 namespace lwc::rollback {
 namespace {
 
-constexpr std::uint64_t kNeverBlocked = signal_bit(SIGSYS) | signal_bit(kDeadlineSignal);
+/// Would the process die of a fault under this action? An ignored fault kills, too.
+bool dies_of(int signal, const KernelSigaction& action) {
+  bool by_default = action.handler == reinterpret_cast<void*>(SIG_DFL);
+  if (signal == SIGABRT) {
+    return by_default;
+  }
+  bool fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
+               signal == SIGTRAP;
+  return fault && (by_default || action.handler == reinterpret_cast<void*>(SIG_IGN));
+}
 
 long set_action(State& state, const Call& call) {
   int signal = static_cast<int>(call.args[0]);
@@ -29,6 +38,9 @@ long set_action(State& state, const Call& call) {
   action.restorer = lwc_gate_restorer;
   action.flags |= kSaRestorer;
   action.mask &= ~kNeverBlocked;
+  if (state.phase == Phase::Child && dies_of(signal, action)) {
+    action = fault_action();
+  }
   if (state.phase == Phase::Child) {
     state.journal.changed_signals |= signal_bit(signal);
   }
