@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "rollback.hpp"
 #include "syscall_watch.hpp"
@@ -91,7 +92,9 @@ void on_trapped_call(int, siginfo_t* info, void* raw) {
   } else if (number == SYS_rt_sigprocmask) {
     registers[REG_RAX] = change_mask(call, context);
   } else {
+    void* outer = std::exchange(state.trapped_context, context);
     registers[REG_RAX] = watched_call(state, call);
+    state.trapped_context = outer;
   }
 }
 
@@ -105,7 +108,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (in_child(state)) {
     if (state.faulted != nullptr && !state.reporting) {
       state.reporting = true;  // a second fault, in the unwinder say, is not looked into
-      state.faulted(signal, info, context, state.faulted_argument);
+      // A signal that a trapped call brought on: what matters is who made the call.
+      void* place = state.trapped_context != nullptr ? state.trapped_context : context;
+      state.faulted(signal, info, place, state.faulted_argument);
     }
     end_child(Ending::Fault, signal);
   }

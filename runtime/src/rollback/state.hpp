@@ -42,6 +42,7 @@ struct State {
   volatile bool undoing = false;
   bool deadline_set = false;
   bool reporting = false;
+  void* trapped_context = nullptr;  // where the trapped call that is being made was made
   pid_t pid = 0;
 
   Journal journal;

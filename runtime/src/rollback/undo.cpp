@@ -130,6 +130,7 @@ void undo(void* raw) {
   }
   state.journal.clear();
   state.reporting = false;
+  state.trapped_context = nullptr;
   state.report.nanoseconds = now() - begun;
   resume_server(state, 1);
 }
