@@ -21,7 +21,7 @@ sys.path.insert(0, str(KERNEL / "vm"))
 import verdict  # noqa: E402
 
 SELFTESTS = "tools/testing/selftests/lwc"
-PROGRAM_TIMEOUT = {"lwc": 120, "lwc-debug": 300}
+PROGRAM_TIMEOUT = {"lwc": 600, "lwc-debug": 1200}
 BOOT_TIMEOUT = 120
 
 # $1: seconds for each program. The marks in the kernel's log tell which program a report belongs to.
@@ -131,7 +131,7 @@ def _assign_reports(log, programs):
 
 
 def _run_all(kernel, programs):
-    limit = PROGRAM_TIMEOUT.get(kernel, 120)
+    limit = PROGRAM_TIMEOUT.get(kernel, 600)
     left = list(programs)
     while left:
         began = _boot(kernel, left, limit)

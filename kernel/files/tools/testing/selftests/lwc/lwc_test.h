@@ -18,6 +18,10 @@
 #include <unistd.h>
 
 #include "../kselftest_harness.h"
+
+/* An emulated guest on a busy machine: against hanging, not a statement on speed */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 600
 #include "../../../../include/uapi/linux/lwc.h"
 
 /* All return -errno */
