@@ -23,6 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kMaxAttempts = 3;  // to find a child for a request
 constexpr std::size_t kMaxEnding =
     4;  // children that may still be dying when the next request starts
 
@@ -64,18 +65,21 @@ Job ForkEngine::serve(Server& server, SnapshotId own) {
     }
     job.kind = Job::Kind::Serve;
     job.snapshot = own;
-    bool given = parked_.pid != 0 && give(job);
-    if (!given) {  // the parked child was killed, or there was none: fork failed before and may
-                   // work now
-      parked_ = Child{};
-      if (park(server, job)) {
+    Outcome outcome{Outcome::End::Lost, 0};
+    // A parked child can have been killed: nothing of the request is lost then, another child takes
+    // it.
+    for (int attempt = 0; attempt < kMaxAttempts && outcome.end == Outcome::End::Lost; ++attempt) {
+      if (parked_.pid == 0 && park(server, job)) {
         return job;
       }
-      given = parked_.pid != 0 && give(job);
-    }
-    Outcome outcome{Outcome::End::Lost, 0};
-    if (given) {
       Child child = std::exchange(parked_, Child{});
+      if (child.pid == 0) {
+        continue;  // fork failed, and may work now
+      }
+      if (!give(child, job)) {
+        ending_.push_back(child.pid);
+        continue;
+      }
       // While this request runs, fork the child of the next one.
       if (park(server, job)) {
         return job;
@@ -136,10 +140,10 @@ bool ForkEngine::wait_for_job(Server& server, Job& job) {
   return true;
 }
 
-bool ForkEngine::give(const Job& job) {
+bool ForkEngine::give(const Child& child, const Job& job) const {
   Message message;
   message.snapshot = job.snapshot;
-  return static_cast<bool>(send_message(parked_.channel.get(), message, {job.connection}));
+  return static_cast<bool>(send_message(child.channel.get(), message, {job.connection}));
 }
 
 Outcome ForkEngine::wait_for_end(Server& server, Child& child) {

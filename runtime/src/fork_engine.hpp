@@ -32,7 +32,7 @@ class ForkEngine final : public ProcessEngine {
   /// Forks the next child. True in that child, once it was given its job.
   bool park(Server& server, Job& job);
   bool wait_for_job(Server& server, Job& job);
-  bool give(const Job& job);
+  bool give(const Child& child, const Job& job) const;
   Outcome wait_for_end(Server& server, Child& child);
   Outcome end_by_force(Child& child, Outcome::End end);
   void reap();
