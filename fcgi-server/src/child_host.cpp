@@ -16,9 +16,13 @@ constexpr std::array<std::string_view, 10> kSiteParams{
 
 }  // namespace
 
+ChildHost::ChildHost(Worker& worker, LogChannel& log)
+    : worker_(worker), log_(log), access_(worker.options().access, worker.pool_name()) {}
+
 php::Transport* ChildHost::open(const Job& job) noexcept {
   Slot& slot = worker_.slot();
   slot.stage = Stage::ReadingHeaders;
+  access_.opened(job.connection);
   return transport_.open(job.connection, slot.exchange.report) ? &transport_ : nullptr;
 }
 
@@ -30,6 +34,7 @@ void ChildHost::request_started(const php::RequestStart& start) noexcept {
   set_text(slot.script, start.script);
   set_text(slot.user, start.user);
   slot.body_size = start.body_size;
+  access_.started(start, transport_);
   slot.stage = Stage::Running;
 }
 
@@ -37,6 +42,14 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   Slot& slot = worker_.slot();
   slot.peak_memory = end.peak_memory;
   slot.stage = Stage::Finishing;
+  bool truncated = false;
+  const std::string line = access_.ended(end, &truncated);
+  slot.access_size =
+      static_cast<std::uint32_t>(line.copy(slot.access_line.data(), slot.access_line.size()));
+  if (truncated) {
+    log(php::LogLevel::Notice,
+        "the log buffer is full (1024). The access log request has been truncated.");
+  }
 }
 
 // Leaves in the slot what the master needs to prepare a snapshot of this request's script.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "access_recorder.hpp"
 #include "fcgi_transport.hpp"
 #include "log_channel.hpp"
 #include "lwc/php/interpreter.hpp"
@@ -13,7 +14,7 @@ class Worker;
 /// What the PHP side asks of the daemon while it runs in a child.
 class ChildHost final : public php::Host {
  public:
-  ChildHost(Worker& worker, LogChannel& log) : worker_(worker), log_(log) {}
+  ChildHost(Worker& worker, LogChannel& log);
 
   php::Transport* open(const Job& job) noexcept override;
   void request_started(const php::RequestStart& start) noexcept override;
@@ -26,6 +27,7 @@ class ChildHost final : public php::Host {
   Worker& worker_;
   LogChannel& log_;
   FcgiTransport transport_;
+  AccessRecorder access_;
 };
 
 }  // namespace lwc

@@ -233,6 +233,7 @@ void Master::on_signals() {
         } else {
           log::error("", "unable to re-opened error log file: " + reopened.error().message);
         }
+        reopen_access_logs();
         break;
       case SIGUSR2:
         log::notice("", "Reloading in progress ...");
@@ -241,6 +242,21 @@ void Master::on_signals() {
       default:
         break;
     }
+  }
+}
+
+void Master::reopen_access_logs() {
+  bool any = false;
+  for (const auto& pool : pools_) {
+    if (Result<bool> reopened = pool->reopen_access_log(); reopened) {
+      any = any || *reopened;
+    } else {
+      log::error(pool->config().name,
+                 "unable to re-opened access log file: " + reopened.error().message);
+    }
+  }
+  if (any) {
+    log::notice("", "access log file re-opened");
   }
 }
 

@@ -35,6 +35,7 @@ class Master {
   void loop();
   void on_signals();
   void on_child();
+  void reopen_access_logs();
   void read_log();
   void tick();
   void check_ready();

@@ -4,6 +4,7 @@
 #include "pool.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,9 +60,37 @@ Status Pool::start() {
   }
   board_ = std::move(*board);
   board_->started = realtime_ns() / kSecond;
+  if (Status opened = open_access_log(); !opened) {
+    return opened;
+  }
   slots_.resize(slots);
   warmups_open_ = config_.lwc_snapshots ? config_.lwc_warmup.size() : 0;
   return start_base();
+}
+
+Status Pool::open_access_log() {
+  if (!config_.access_log || config_.access_log->empty()) {
+    return ok();
+  }
+  UniqueFd file(::open(config_.access_log->c_str(),
+                       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR));
+  if (!file) {
+    return errno_error("failed to open access log (" + *config_.access_log + ")");
+  }
+  access_log_ = std::move(file);
+  return ok();
+}
+
+// Workers see the new generation and ask for the new file; until then they write to the old one.
+Result<bool> Pool::reopen_access_log() {
+  if (!access_log_) {
+    return false;
+  }
+  if (Status opened = open_access_log(); !opened) {
+    return opened.error();
+  }
+  board_->log_generation.fetch_add(1);
+  return true;
 }
 
 Status Pool::start_base() {
@@ -75,7 +104,8 @@ Status Pool::start_base() {
   }
   if (pid == 0) {
     pair->master.reset();
-    run_base_template(config_, engine_, listen_.get(), *board_, log_, std::move(pair->other));
+    run_base_template(config_, engine_, listen_.get(), access_log_.get(), *board_, log_,
+                      std::move(pair->other));
   }
   Template base;
   base.handle = TemplateHandle(std::move(pair->master));

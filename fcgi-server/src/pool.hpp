@@ -41,6 +41,9 @@ class Pool {
   /// The reason why the pool can never become ready.
   const std::optional<std::string>& failure() const { return failure_; }
 
+  /// After log rotation. True: there is an access log, and it was opened anew.
+  Result<bool> reopen_access_log();
+
   /// Nobody can connect any more; every worker ends when it has served what waits in line.
   void stop_gracefully();
   /// The Unix socket's name goes away. Not for a reload.
@@ -86,6 +89,7 @@ class Pool {
 
   // pool.cpp: templates and snapshots
   Status start_base();
+  Status open_access_log();
   void on_template(SnapshotId id);
   void on_ready(SnapshotId id, Template& which, const TemplateEvent& event);
   void on_failed(SnapshotId id, std::string_view reason);
@@ -107,6 +111,7 @@ class Pool {
   void restore_base_holders();
   void on_spawned(const TemplateEvent& event);
   void on_slot_message(std::uint32_t index);
+  void answer_log(std::uint32_t index);
   void answer_link(std::uint32_t index, SnapshotId snapshot);
   Inbox* inbox(std::uint32_t index, SnapshotId snapshot);
   void on_holder_exit(std::uint32_t index, const Holder& holder, int status);
@@ -133,6 +138,7 @@ class Pool {
 
   config::PoolConfig config_;
   UniqueFd listen_;
+  UniqueFd access_log_;
   LogChannel& log_;
   std::string engine_;
   PoolBoardPtr board_;

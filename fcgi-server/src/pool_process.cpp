@@ -173,6 +173,21 @@ WorkerOptions worker_options(const config::PoolConfig& pool) {
   return options;
 }
 
+AccessOptions access_options(const config::PoolConfig& pool, int fd, const PoolBoard& board) {
+  AccessOptions options;
+  if (fd < 0 || !pool.access_format) {
+    return options;
+  }
+  // load() has refused a format that is none.
+  if (Result<log::AccessFormat> format = log::AccessFormat::parse(*pool.access_format)) {
+    options.format = std::move(*format);
+  }
+  options.suppress = pool.access_suppress_path;
+  options.fd = fd;
+  options.generation = board.log_generation.load();
+  return options;
+}
+
 [[noreturn]] void give_up(const UniqueFd& control, const std::string& why) {
   report_failure(control.get(), why);
   ::_exit(EXIT_FAILURE);
@@ -192,7 +207,9 @@ void reset_signals() {
 }  // namespace
 
 void run_base_template(const config::PoolConfig& pool, const std::string& engine_name,
-                       int listen_fd, PoolBoard& board, LogChannel& log, UniqueFd control) {
+                       int listen_fd, int access_fd, PoolBoard& board, LogChannel& log,
+                       UniqueFd control) {
+  const pid_t master = ::getppid();
   reset_signals();
   // Two descriptors for one end: one for the engine, one to say why there is none.
   UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
@@ -219,7 +236,10 @@ void run_base_template(const config::PoolConfig& pool, const std::string& engine
   log.send(php::LogLevel::Debug, pool.name, "snapshot engine: " + std::string((*engine)->name()));
   voice.reset();
   // These live as long as the process and everything forked from it.
-  auto* worker = new Worker(worker_options(pool), listen_fd, board, log);
+  WorkerOptions options = worker_options(pool);
+  options.access = access_options(pool, access_fd, board);
+  options.access.master = master;
+  auto* worker = new Worker(std::move(options), listen_fd, board, log);
   auto* host = new ChildHost(*worker, log);
   reset_signals();  // libfcgi has put in handlers of its own for SIGTERM and SIGUSR1
   php::run_pool(php_options(pool), **engine, *worker, *host);

@@ -14,7 +14,7 @@ namespace lwc {
 /// directories, environment, ini settings, then the engine. Never returns. What goes wrong is told
 /// to the master over `control`.
 [[noreturn]] void run_base_template(const config::PoolConfig& pool, const std::string& engine,
-                                    int listen_fd, PoolBoard& board, LogChannel& log,
+                                    int listen_fd, int access_fd, PoolBoard& board, LogChannel& log,
                                     UniqueFd control);
 
 /// "with code 1", "on signal 11 (SIGSEGV - core dumped)": the middle of php-fpm's line about an

@@ -57,7 +57,9 @@ struct Slot {
   std::array<char, kMaxPath> query{};
   std::array<char, kMaxPath> script{};
   std::array<char, 64> user{};
-  std::atomic<std::uint32_t> want_size{0};  ///< bytes used of `want`
+  std::atomic<std::uint32_t> access_size{0};  ///< bytes used of `access_line`
+  std::array<char, 1032> access_line{};       ///< the child's line for the access log, with its end
+  std::atomic<std::uint32_t> want_size{0};    ///< bytes used of `want`
   std::array<char, 8192> want{};  ///< encoded php::Warmup of a site that asks for a snapshot
 };
 
@@ -88,7 +90,8 @@ struct PoolBoard {
   std::atomic<std::uint32_t> max_children_reached{0};
   std::atomic<std::uint32_t> max_active{0};
   std::atomic<std::uint32_t> max_listen_queue{0};
-  std::atomic<std::int64_t> started{0};  ///< seconds since the epoch
+  std::atomic<std::int64_t> started{0};          ///< seconds since the epoch
+  std::atomic<std::uint32_t> log_generation{0};  ///< how often the access log was opened anew
   std::array<SnapshotEntry, kMaxSnapshots> snapshots;
   std::uint32_t slot_count = 0;
 

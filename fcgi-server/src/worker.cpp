@@ -13,6 +13,7 @@
 #include <csignal>
 
 #include "error_page.hpp"
+#include "log/sinks.hpp"
 #include "lwc/fault_handler.hpp"
 #include "management_record.hpp"
 #include "slot_protocol.hpp"
@@ -72,6 +73,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  state_->log_generation = options_.access.generation;
   g_dead_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   g_listen_fd = listen_fd_;
   g_stop = &slot_->stop;
@@ -91,7 +93,8 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
 }
 
 std::vector<int> Worker::server_descriptors() {
-  std::vector<int> fds{listen_fd_, control_.get(), inbox_.get(), g_dead_fd, state_->connection};
+  std::vector<int> fds{listen_fd_,         control_.get(),     inbox_.get(),     g_dead_fd,
+                       state_->connection, options_.access.fd, state_->access_fd};
   for (std::uint32_t i = 0; i < state_->link_count; ++i) {
     fds.push_back(state_->links[i].fd);
   }
@@ -283,7 +286,8 @@ int Worker::link_to(SnapshotId snapshot) {
     if (received == Received::Closed) {
       return -1;
     }
-    if (received == Received::Message && answer.snapshot == snapshot) {
+    if (received == Received::Message && answer.snapshot == snapshot &&
+        answer.kind != static_cast<std::uint32_t>(SlotMessage::Log)) {
       if (answer.fds.size() != 1) {
         return -1;
       }
@@ -400,6 +404,7 @@ void Worker::begin_request(Job& job) {
   slot_->exchange.report = ChildReport{};
   slot_->exchange.fault.signal = 0;
   slot_->exchange.child_pid = 0;
+  slot_->access_size = 0;
   slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();
   board_.accepted.fetch_add(1, std::memory_order_relaxed);
@@ -428,6 +433,7 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   Slot& slot = *slot_;
   slot.requests.fetch_add(1, std::memory_order_relaxed);
   slot.request_duration_ns = monotonic_ns() - slot.request_started_ns;
+  write_access_line();
   const ChildReport& report = slot.exchange.report;
   if (outcome.end != Outcome::End::Done) {
     report_end(outcome);
@@ -485,6 +491,46 @@ void Worker::report_end(const Outcome& outcome) {
       break;
     case Outcome::End::Done:
       break;
+  }
+}
+
+void Worker::write_access_line() {
+  const std::size_t size =
+      std::min<std::size_t>(slot_->access_size.exchange(0), slot_->access_line.size());
+  if (size == 0) {
+    return;
+  }
+  if (state_->log_generation != board_.log_generation.load()) {
+    ask_for_log();
+  }
+  log::write_fully(state_->access_fd >= 0 ? state_->access_fd : options_.access.fd,
+                   {slot_->access_line.data(), size});
+}
+
+// After log rotation. Without an answer the line goes to the old file, and the next one asks again.
+void Worker::ask_for_log() {
+  const std::uint32_t generation = board_.log_generation.load();
+  Message ask;
+  ask.kind = static_cast<std::uint32_t>(SlotMessage::NeedLog);
+  if (!send_message(control_.get(), ask, {}, false)) {
+    return;
+  }
+  pollfd wait{control_.get(), POLLIN, 0};
+  Message answer;
+  while (::poll(&wait, 1, kLinkTimeoutMs) > 0) {
+    const Received received = receive_message(control_.get(), answer, false);
+    if (received == Received::Closed) {
+      return;
+    }
+    if (received == Received::Message &&
+        answer.kind == static_cast<std::uint32_t>(SlotMessage::Log) && answer.fds.size() == 1) {
+      if (state_->access_fd >= 0) {
+        ::close(state_->access_fd);
+      }
+      state_->access_fd = answer.fds[0].release();
+      state_->log_generation = generation;
+      return;
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "access_recorder.hpp"
 #include "listener.hpp"
 #include "log_channel.hpp"
 #include "lwc/engine.hpp"
@@ -25,6 +26,7 @@ struct WorkerOptions {
   bool track_finished = false;  ///< terminate_timeout goes on after fastcgi_finish_request()
   std::uint64_t max_requests = 0;
   bool snapshots = true;
+  AccessOptions access;
 };
 
 class Worker final : public Server {
@@ -66,6 +68,8 @@ class Worker final : public Server {
   void drop_connection();
   void report_end(const Outcome& outcome);
   void ask_for_snapshot();
+  void write_access_line();
+  void ask_for_log();
   const Link* find_link(SnapshotId snapshot) const;
   void forget_link(SnapshotId snapshot);
 
@@ -86,6 +90,8 @@ class Worker final : public Server {
     int connection = -1;  // the one being served, or kept open for the client's next request
     bool handed = false;  // connection came with the baton and is meant for this snapshot
     std::uint16_t request_id = 0;
+    int access_fd = -1;  // the access log, where it was opened anew since the template was made
+    std::uint32_t log_generation = 0;
     std::uint32_t link_count = 0;
     std::array<Link, kMaxSnapshots> links{};
   };

@@ -135,8 +135,20 @@ void Pool::on_slot_message(std::uint32_t index) {
         on_wanted(message.text);
       }
       break;
+    case SlotMessage::NeedLog:
+      answer_log(index);
+      break;
     default:
       break;
+  }
+}
+
+void Pool::answer_log(std::uint32_t index) {
+  if (access_log_) {
+    Message answer;
+    answer.kind = static_cast<std::uint32_t>(SlotMessage::Log);
+    [[maybe_unused]] Status sent =
+        send_message(slots_[index].control.get(), answer, {access_log_.get()}, false);
   }
 }
 

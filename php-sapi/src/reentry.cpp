@@ -134,6 +134,7 @@ void end_reentered_request() {
   guarded(end_session);
   guarded(restart_output);
   zend_unset_timeout();
+  keep_headers();
   sapi_deactivate();
   SG(sapi_started) = true;
   if (SG(request_info).path_translated != nullptr) {

@@ -8,6 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "discard.hpp"
 #include "ini.hpp"
@@ -158,6 +161,7 @@ void announce_request() {
   pool().host->request_started(
       {.method = or_empty(info.request_method),
        .uri = or_empty(uri != nullptr ? uri : info.request_uri),
+       .script_uri = or_empty(info.request_uri),
        .query = or_empty(info.query_string),
        .script = or_empty(info.path_translated),
        .user = or_empty(info.auth_user),
@@ -182,6 +186,46 @@ void finish_answer() {
   }
 }
 
+/// The answer's headers as "Name: value", where they are needed after the engine has freed its own.
+std::vector<std::string>& kept_headers() {
+  static std::vector<std::string> headers;
+  return headers;
+}
+
+template <typename Visitor>
+void each_header(Visitor visit) {
+  zend_llist_position position;
+  for (void* entry = zend_llist_get_first_ex(&SG(sapi_headers).headers, &position);
+       entry != nullptr; entry = zend_llist_get_next_ex(&SG(sapi_headers).headers, &position)) {
+    const auto* header = static_cast<const sapi_header_struct*>(entry);
+    visit(std::string_view(header->header, header->header_len));
+  }
+}
+
+void keep_headers() {
+  kept_headers().clear();
+  each_header([](std::string_view header) { kept_headers().emplace_back(header); });
+}
+
+const char* sent_header(const char* name) {
+  const std::string wanted = std::string(name) + ": ";
+  const char* value = nullptr;
+  const auto look_at = [&](std::string_view header) {
+    if (value == nullptr && header.size() > wanted.size() &&
+        header.substr(0, wanted.size()) == wanted) {
+      value = header.data() + wanted.size();
+    }
+  };
+  if (pool().engine->discards_children()) {
+    each_header(look_at);
+  } else {
+    for (const std::string& header : kept_headers()) {
+      look_at(header);
+    }
+  }
+  return value;
+}
+
 void close_request() {
   Request& request = current_request();
   if (request.body_file >= 0) {
@@ -191,7 +235,8 @@ void close_request() {
   finish_answer();
   pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
                               .body_bytes = request.body_bytes,
-                              .peak_memory = request.peak_memory});
+                              .peak_memory = request.peak_memory,
+                              .header = sent_header});
   request.transport = nullptr;
   SG(server_context) = nullptr;
 }
@@ -207,6 +252,7 @@ void end_request() {
   if (pool().engine->discards_children()) {
     shut_down_discarded();
   } else {
+    keep_headers();
     php_request_shutdown(nullptr);
   }
   close_request();

@@ -53,6 +53,10 @@ void run_script();
 /// end of the answer.
 void end_request();
 
+/// Keeps the answer's headers for the access log. For engines that do not discard children, before
+/// the engine frees its own.
+void keep_headers();
+
 /// After the answer: tells the host that the current request is over and forgets it.
 void close_request();
 

@@ -202,6 +202,9 @@ Result<AccessFormat> AccessFormat::parse(std::string_view format) {
     if (std::string wrong = complaint(*letter, argument); !wrong.empty()) {
       return Error{std::move(wrong)};
     }
+    if (format[at] == 'e') {
+      result.params_.push_back(argument);
+    }
     result.parts_.push_back({std::exchange(literal, {}), nullptr});
     result.parts_.push_back({std::move(argument), letter->print});
   }

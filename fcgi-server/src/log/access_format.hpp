@@ -49,6 +49,9 @@ class AccessFormat {
   /// The error has php-fpm's words for what is wrong with the format.
   static Result<AccessFormat> parse(std::string_view format);
 
+  /// The names that RequestFacts::param is asked for.
+  const std::vector<std::string>& params() const { return params_; }
+
   /// The line without its end. Sets `truncated` (never clears it) if something was cut off.
   std::string format(const RequestFacts& facts, bool* truncated = nullptr) const;
 
@@ -58,6 +61,7 @@ class AccessFormat {
     std::string (*print)(const RequestFacts& facts, const std::string& text) = nullptr;
   };
   std::vector<Part> parts_;
+  std::vector<std::string> params_;
 };
 
 /// access.suppress_path: a plain successful GET or HEAD of one of `paths`.

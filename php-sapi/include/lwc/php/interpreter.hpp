@@ -42,7 +42,8 @@ struct PoolOptions {
 /// What is known of a request once its parameters are read: for the status page.
 struct RequestStart {
   const char* method;
-  const char* uri;  ///< REQUEST_URI, or SCRIPT_NAME
+  const char* uri;         ///< REQUEST_URI, or SCRIPT_NAME
+  const char* script_uri;  ///< SCRIPT_NAME: what php-fpm's access log has as request URI
   const char* query;
   const char* script;       ///< path of the file that is run
   const char* user;         ///< "" when there is none
@@ -54,6 +55,8 @@ struct RequestEnd {
   int status;
   std::uint64_t body_bytes;   ///< bytes of the answer's body
   std::uint64_t peak_memory;  ///< bytes
+  /// The value of a header of the answer, or null. The text is good until the next call.
+  const char* (*header)(const char* name) = nullptr;
 };
 
 enum class LogLevel { Debug, Notice, Warning, Error, Alert };
