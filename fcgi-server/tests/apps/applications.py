@@ -305,6 +305,7 @@ WORDPRESS_MASKS = [
     Mask(r'mailto:[^"]*">[^<]*', "a mail address in which random letters are encoded, against robots"),
     Mask(r'(?<=data-pw=")[^"]*', "a password that the installation proposes"),
 ]
+COOKIE_AGE = Mask(r"(?<=Max-Age=)[1-9]\d*", "seconds from the moment the header is made to such a date")
 
 APPLICATIONS = [
     Hello("hello"),
@@ -357,4 +358,4 @@ APPLICATIONS = [
 ]
 
 for application in APPLICATIONS:
-    application.masks.append(HTTP_DATE)
+    application.masks += [HTTP_DATE, COOKIE_AGE]
