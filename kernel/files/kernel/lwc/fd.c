@@ -210,11 +210,9 @@ static int fd_search(struct files_struct *files, const struct lwc *lwc)
 	return found;
 }
 
-static struct files_struct *table_of(struct lwc *lwc)
+static struct files_struct *table_of(struct lwc_flow *flow)
 {
-	struct lwc_flow *flow = lwc_flow_find(lwc, current);
-
-	return flow && flow->files ? flow->files : lwc->files;
+	return flow->files ?: flow->lwc->files;
 }
 
 /* The hint is two words that threads change at once: believed only if it fits */
@@ -239,37 +237,37 @@ static void set_hint(struct lwc *in, const struct lwc *lwc, int nr)
 }
 
 /**
- * lwc_fd_find - the descriptor by which an lwC's table names another lwC
- * @in: whose table
- * @lwc: the other one
+ * lwc_fd_find - the descriptor by which a flow's table names another lwC
+ * @flow: suspended, reserved by the caller
+ * @lwc: the other lwC
  *
  * The answer of last time is tried first, so that switching to and fro does
  * not search.
  *
  * Return: the descriptor or -1.
  */
-int lwc_fd_find(struct lwc *in, const struct lwc *lwc)
+int lwc_fd_find(struct lwc_flow *flow, const struct lwc *lwc)
 {
-	struct files_struct *files = table_of(in);
-	int nr = hinted_fd(in, files, lwc);
+	struct files_struct *files = table_of(flow);
+	int nr = hinted_fd(flow->lwc, files, lwc);
 
 	if (nr >= 0)
 		return nr;
 	nr = fd_search(files, lwc);
-	set_hint(in, lwc, nr);
+	set_hint(flow->lwc, lwc, nr);
 	return nr;
 }
 
 /**
  * lwc_fd_caller - as lwc_fd_find(), and make one if there is none
- * @in: whose table; reserved by the caller, so that it stays
+ * @flow: suspended, reserved by the caller, so that its table stays
  * @caller: the lwC that switches there
  *
  * Return: the descriptor or -EMFILE, -ENOMEM, -ENFILE.
  */
-int lwc_fd_caller(struct lwc *in, struct lwc *caller)
+int lwc_fd_caller(struct lwc_flow *flow, struct lwc *caller)
 {
-	int nr = lwc_fd_find(in, caller);
+	int nr = lwc_fd_find(flow, caller);
 	struct file *file;
 
 	if (nr >= 0)
@@ -277,11 +275,11 @@ int lwc_fd_caller(struct lwc *in, struct lwc *caller)
 	file = lwc_file_new(caller, NULL);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	nr = lwc_fd_install(table_of(in), file, true);
+	nr = lwc_fd_install(table_of(flow), file, true);
 	if (nr < 0)
 		fput(file);
 	else
-		set_hint(in, caller, nr);
+		set_hint(flow->lwc, caller, nr);
 	return nr;
 }
 

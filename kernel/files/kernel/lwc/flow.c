@@ -119,6 +119,10 @@ void lwc_user_save(struct lwc_user *user)
 	user->rseq = tsk->rseq;
 	user->rseq_len = tsk->rseq_len;
 	user->rseq_sig = tsk->rseq_sig;
+	/* Only if the area is up to date is it so when the flow goes on */
+	user->cpu = test_thread_flag(TIF_NOTIFY_RESUME) ?
+		-1 : raw_smp_processor_id();
+	user->mm_cid = task_mm_cid(tsk);
 #endif
 	user->dispatch = tsk->syscall_dispatch;
 	user->dispatch_on = test_syscall_work(SYSCALL_USER_DISPATCH);
@@ -129,19 +133,35 @@ void lwc_user_save(struct lwc_user *user)
 }
 
 /*
- * The rseq area of the flow may name a CPU that the thread has left, and a
- * critical section that was interrupted when the flow was suspended: have both
- * looked at on the way to user space, as after a preemption.
+ * The rseq area of the flow may name a CPU that the thread has left, or another
+ * concurrency id; or the flow was suspended by a trap, perhaps in a critical
+ * section. Then have it looked at on the way to user space, as after a
+ * preemption. A flow that left by a system call, on the same CPU, needs nothing:
+ * there must be no critical section around a system call.
  */
-static void load_rseq(const struct lwc_user *user)
+static void load_rseq(const struct lwc_user *user, bool trapped)
 {
 #ifdef CONFIG_RSEQ
 	preempt_disable();
 	current->rseq = user->rseq;
 	current->rseq_len = user->rseq_len;
 	current->rseq_sig = user->rseq_sig;
-	rseq_preempt(current);
+	if (trapped || user->cpu != smp_processor_id() ||
+	    user->mm_cid != task_mm_cid(current))
+		rseq_preempt(current);
 	preempt_enable();
+#endif
+}
+
+/**
+ * lwc_user_leave - the calling thread is about to change its address space
+ *
+ * Between here and lwc_user_load() there is no rseq area to keep up to date.
+ */
+void lwc_user_leave(void)
+{
+#ifdef CONFIG_RSEQ
+	WRITE_ONCE(current->rseq, NULL);
 #endif
 }
 
@@ -157,10 +177,11 @@ static void load_dispatch(const struct lwc_user *user)
 /**
  * lwc_user_load - make those of another flow the calling thread's
  * @user: the other flow's
+ * @trapped: it did not leave by a system call of its own
  *
  * The thread is in the flow's lwC already, with its address space.
  */
-void lwc_user_load(const struct lwc_user *user)
+void lwc_user_load(const struct lwc_user *user, bool trapped)
 {
 	struct task_struct *tsk = current;
 	sigset_t blocked = user->blocked;
@@ -171,7 +192,7 @@ void lwc_user_load(const struct lwc_user *user)
 	tsk->sas_ss_sp = user->sas_ss_sp;
 	tsk->sas_ss_size = user->sas_ss_size;
 	tsk->sas_ss_flags = user->sas_ss_flags;
-	load_rseq(user);
+	load_rseq(user, trapped);
 	if (unlikely(user->dispatch_on || test_syscall_work(SYSCALL_USER_DISPATCH)))
 		load_dispatch(user);
 	__lwc_block_async(&blocked);

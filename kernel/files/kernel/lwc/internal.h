@@ -69,6 +69,8 @@ struct lwc_user {
 	struct rseq __user *rseq;
 	u32 rseq_len;
 	u32 rseq_sig;
+	int cpu;
+	int mm_cid;
 #endif
 	struct syscall_user_dispatch dispatch;
 	bool dispatch_on;
@@ -325,8 +327,8 @@ struct file *lwc_file_new(struct lwc *lwc, const struct lwc_rights *rights);
 struct lwc *lwc_from_fd(int fd);
 int lwc_fd_install(struct files_struct *files, struct file *file, bool cloexec);
 void lwc_fd_close(struct files_struct *files, unsigned int nr);
-int lwc_fd_find(struct lwc *in, const struct lwc *lwc);
-int lwc_fd_caller(struct lwc *in, struct lwc *caller);
+int lwc_fd_find(struct lwc_flow *flow, const struct lwc *lwc);
+int lwc_fd_caller(struct lwc_flow *flow, struct lwc *caller);
 int lwc_fd_own_files(struct files_struct *files, bool alive);
 void lwc_fd_visit(struct files_struct *files,
 		  void (*fn)(struct lwc_fd *fd, struct file *file));
@@ -347,7 +349,8 @@ struct lwc_flow *lwc_flow_find(struct lwc *lwc, struct task_struct *task);
 void lwc_flow_link(struct lwc_flow *flow, struct lwc_task *lt);
 void lwc_flow_unlink(struct lwc_flow *flow);
 void lwc_user_save(struct lwc_user *user);
-void lwc_user_load(const struct lwc_user *user);
+void lwc_user_leave(void);
+void lwc_user_load(const struct lwc_user *user, bool trapped);
 void lwc_flow_copy(struct lwc_flow *to, const struct lwc_flow *from);
 
 /* switch.c */

@@ -296,6 +296,7 @@ static void commit(struct lwc_flow *to, struct lwc_event *event, bool discard)
 	lwc_arch_save(&from->arch);
 	if (!discard)
 		lwc_user_save(&from->user);
+	lwc_user_leave();
 	mm = exchange(from, to, &old, discard);
 	lt->cur = to->lwc;
 	lt->flow = to;
@@ -303,7 +304,7 @@ static void commit(struct lwc_flow *to, struct lwc_event *event, bool discard)
 	lwc_signals_use(lt);
 	exchange_cred(from, to);
 	lwc_deadline_stop(to);
-	lwc_user_load(&to->user);
+	lwc_user_load(&to->user, !to->event);
 	lwc_arch_load(&to->arch);
 	set_syscall_trap(to->lwc);
 	account(lt, left, to->lwc);
@@ -331,6 +332,19 @@ static int check_cred(const struct lwc_flow *flow)
 		return -EBUSY;
 	if (current->ptrace && !ptracer_capable(current, flow->cred->user_ns))
 		return -EPERM;
+	return 0;
+}
+
+/* A flow in a trapped system call goes on with an answer, and only then */
+static int check_answer(const struct lwc_flow *flow,
+			const struct lwc_switch_args *args)
+{
+	u32 answer = args->flags & (LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM);
+
+	if (likely(!flow->in_call))
+		return answer ? -EINVAL : 0;
+	if (!answer || answer == (LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM))
+		return -EINVAL;
 	return 0;
 }
 
@@ -372,11 +386,12 @@ int lwc_go(struct lwc *target, const struct lwc_switch_args *args,
 	err = reserve(target, &to);
 	if (err)
 		return err;
-	err = check_cred(to);
+	err = args ? check_answer(to, args) : 0;
+	if (!err)
+		err = check_cred(to);
 	if (err)
 		goto undo;
-	err = discard ? lwc_fd_find(target, lt->cur) :
-			lwc_fd_caller(target, lt->cur);
+	err = discard ? lwc_fd_find(to, lt->cur) : lwc_fd_caller(to, lt->cur);
 	if (err < 0 && !discard)
 		goto undo;
 	event->caller = err;
@@ -399,23 +414,6 @@ undo:
 	return err;
 }
 
-/* A flow in a trapped system call goes on with an answer, and only then */
-static int check_answer(struct lwc *target, const struct lwc_switch_args *args)
-{
-	struct lwc_flow *flow = lwc_flow_find(target, current);
-	u32 answer = args->flags & (LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM);
-
-	if (args->flags & LWC_SWITCH_ROLLBACK)
-		return answer ? -EINVAL : 0;
-	if (!flow)
-		return -ESRCH;
-	if (!flow->in_call)
-		return answer ? -EINVAL : 0;
-	if (!answer || answer == (LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM))
-		return -EINVAL;
-	return 0;
-}
-
 static int prepare(struct lwc *target, const struct lwc_switch_args *args)
 {
 	struct lwc_task *lt = current->lwc;
@@ -428,9 +426,6 @@ static int prepare(struct lwc *target, const struct lwc_switch_args *args)
 		return err;
 	if (lwc_rings_busy())
 		return -EBUSY;
-	err = check_answer(target, args);
-	if (err)
-		return err;
 	if (args->flags & LWC_SWITCH_ROLLBACK)
 		err = lwc_rollback(target);
 	return err;

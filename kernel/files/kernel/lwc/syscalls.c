@@ -87,6 +87,10 @@ static int check_switch(const struct lwc_switch_args *args)
 		return -EINVAL;
 	if (args->result && !(args->flags & LWC_SWITCH_RESULT))
 		return -EINVAL;
+	/* A flow that is put back has no call left to answer */
+	if (args->flags & LWC_SWITCH_ROLLBACK &&
+	    args->flags & (LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM))
+		return -EINVAL;
 	/* Nobody would be there to come back to */
 	if (args->flags & LWC_SWITCH_DISCARD && (args->wall_ns || args->cpu_ns))
 		return -EINVAL;

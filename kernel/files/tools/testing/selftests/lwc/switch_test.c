@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Light-weight contexts: creating and switching, one thread (S1, S4 to S7, S17) */
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -395,6 +396,35 @@ TEST(S5_signal_mask_and_stack_belong_to_the_flow)
 	EXPECT_EQ(0, sigismember(&now, SIGUSR2));
 	ASSERT_EQ(0, sigaltstack(NULL, &ss));
 	EXPECT_EQ((void *)stack, ss.ss_sp);
+}
+
+static int run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* The C library reads it from the restartable sequences area */
+TEST(S5_cpu_number_is_right_after_a_migration_elsewhere)
+{
+	struct lwc_event event;
+	long fd, i;
+
+	if (run_on(1))
+		SKIP(return, "one processor");
+	fd = lwc_create(0, &event);
+	if (fd == LWC_ENTERED)
+		for (;;)
+			lwc_switch(event.caller, 0, sched_getcpu(), &event);
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, run_on(i / 3 % 2));
+		ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
+		ASSERT_EQ(i / 3 % 2, event.args[0]);
+		ASSERT_EQ(i / 3 % 2, sched_getcpu());
+	}
 }
 
 TEST(S3_close_destroys)
