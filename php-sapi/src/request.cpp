@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "discard.hpp"
+#include "guarded.hpp"
 #include "ini.hpp"
 #include "php.hpp"
 #include "sapi_module.hpp"
@@ -262,13 +263,15 @@ void serve(const Job& job) {
   if (!open_request(job)) {
     return;
   }
-  fill_request_info();
-  apply_request_ini();
-  announce_request();
-  if (php_request_startup() == FAILURE) {
+  const bool filled = guarded([] {
+    fill_request_info();
+    apply_request_ini();
+    announce_request();
+  });
+  if (!filled || php_request_startup() == FAILURE) {
     log(LogLevel::Error, "PHP could not start the request for %s",
         or_empty(SG(request_info).path_translated));
-    finish_answer();
+    close_request();
     return;
   }
   run_script();

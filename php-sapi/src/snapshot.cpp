@@ -181,7 +181,9 @@ void hold_template() {
   options.check_every = check_interval();
   options.is_fresh = snapshot_is_fresh;
   options.in_holder = [] {
-    hold_opcache();
+    if (!g_state.without_opcache) {
+      hold_opcache();
+    }
     g_shared_files.reopen();
   };
   Result<Job> job = pool().engine->hold(*pool().server, options);

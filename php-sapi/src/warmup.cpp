@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "guarded.hpp"
 #include "ini.hpp"
 #include "opcache.hpp"
 #include "php.hpp"
@@ -214,6 +215,8 @@ const OpenSet& open_before_warmup() {
 
 void leave_warmup() {
   unwatch_files();
+  // Session settings cannot be changed once headers are sent; these were sent to nobody.
+  SG(headers_sent) = false;
   restore_ini();
 }
 
@@ -229,9 +232,11 @@ void prepare(const Job& job) {
   begin_warmup(job.snapshot, script);
   change_ini();
   open_request(g_transport);
-  fill_request_info();
-  apply_request_ini();
-  if (php_request_startup() == FAILURE) {
+  const bool filled = guarded([] {
+    fill_request_info();
+    apply_request_ini();
+  });
+  if (!filled || php_request_startup() == FAILURE) {
     pool().engine->abandon("PHP could not start the warm-up of " + script);
   }
   if (opcache_restart_pending()) {
