@@ -95,7 +95,8 @@ std::string version_text();
 /// Job::Prepare with the text that make_warmup() made. Never returns.
 [[noreturn]] void run_pool(const PoolOptions& options, Engine& engine, Server& server, Host& host);
 
-/// cgi.fix_pathinfo: "/srv/index.php/articles" runs /srv/index.php. Known once run_pool() has applied the pool's ini.
+/// cgi.fix_pathinfo: "/srv/index.php/articles" runs /srv/index.php. Known once run_pool() has
+/// applied the pool's ini.
 bool splits_path_info();
 
 /// A warm-up run: the front controller, the URI that it shall see, and the parameters that belong
