@@ -75,6 +75,8 @@ class Host {
   virtual void snapshot_wanted() noexcept = 0;
   virtual void log(LogLevel level, const char* text) noexcept = 0;
   /// The rows of fpm_get_status(): fills them in by calling `add` for each; false: not known.
+  /// `text` null: the row is `number`. A row "procs" begins a process, the rows after it are its.
+  /// "last-request-cpu" is in hundredths of a percent.
   using StatusVisitor = void (*)(const char* name, const char* text, std::int64_t number,
                                  void* context);
   virtual bool status(StatusVisitor add, void* context) noexcept = 0;
