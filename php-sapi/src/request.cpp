@@ -35,13 +35,27 @@ void answer_with(int status, const char* text) {
   zend_end_try();
 }
 
+// Why there is no such page: for the web server's log, as php-fpm has it.
+template <typename... Args>
+void complain(const char* format, Args... args) {
+  char* text = nullptr;
+  if (asprintf(&text, format, args...) >= 0) {
+    log_to_web_server(current_request(), text);
+    free(text);
+  }
+}
+
+void complain(const char* text) {
+  log_to_web_server(current_request(), text);
+}
+
 void run_file() {
   zend_file_handle file;
   // The engine frees path_translated when it cannot open the file.
   char* script = estrdup(SG(request_info).path_translated);
   if (php_fopen_primary_script(&file) == FAILURE) {
     const int error = errno;
-    log(LogLevel::Error, "Unable to open primary script: %s (%s)", script, std::strerror(error));
+    complain("Unable to open primary script: %s (%s)", script, std::strerror(error));
     answer_with(error == EACCES ? 403 : 404,
                 error == EACCES ? "Access denied.\n" : "No input file specified.\n");
   } else {
@@ -57,13 +71,13 @@ void run_file() {
 
 void run_known_method() {
   if (SG(request_info).path_translated == nullptr) {
+    complain("Primary script unknown");
     answer_with(404, "File not found.\n");
     return;
   }
   if (!is_allowed_extension(SG(request_info).path_translated, pool().options->limit_extensions)) {
-    log(LogLevel::Notice,
-        "Access to the script '%s' has been denied (see security.limit_extensions)",
-        SG(request_info).path_translated);
+    complain("Access to the script '%s' has been denied (see security.limit_extensions)",
+             SG(request_info).path_translated);
     answer_with(403, "Access denied.\n");
     return;
   }

@@ -300,18 +300,6 @@ extern "C" void sapi_register_variables(zval* array) noexcept {
   efree(self);
 }
 
-/// To the web server's log over FCGI_STDERR, where fastcgi.logging allows it.
-void log_to_web_server(Request& request, const char* text) {
-  if (!g_settings.logging || request.transport == nullptr || request.finished) {
-    return;
-  }
-  if (request.log_started) {
-    request.transport->write_error("; ", 2);
-  }
-  request.log_started = true;
-  request.transport->write_error(text, std::strlen(text));
-}
-
 extern "C" void sapi_log(const char* message, int) noexcept {
   char* text = nullptr;
   // Not spprintf(): this may be the message that memory is used up.
@@ -369,6 +357,17 @@ sapi_module_struct make_module() {
 }
 
 }  // namespace
+
+void log_to_web_server(Request& request, const char* text) {
+  if (!g_settings.logging || request.transport == nullptr || request.finished) {
+    return;
+  }
+  if (request.log_started) {
+    request.transport->write_error("; ", 2);
+  }
+  request.log_started = true;
+  request.transport->write_error(text, std::strlen(text));
+}
 
 bool splits_path_info() {
   return g_settings.fix_pathinfo;

@@ -20,6 +20,10 @@ struct CgiSettings {
 
 CgiSettings& cgi_settings();
 
+struct Request;
+/// To the web server's log over FCGI_STDERR, where fastcgi.logging allows it.
+void log_to_web_server(Request& request, const char* text);
+
 /// The SAPI as the engine sees it.
 sapi_module_struct& sapi();
 

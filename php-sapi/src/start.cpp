@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting PHP in this process and what can be asked of it outside a request.
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -96,10 +98,22 @@ void print_extension(void* extension) {
 
 }  // namespace
 
+namespace {
+
+/// The running program's path, for good.
+char* own_path() {
+  static char path[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path - 1);
+  return length > 0 ? path : nullptr;
+}
+
+}  // namespace
+
 Status start(const StartOptions& options) {
   // A client that went away is an error of write(), not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   zend_signal_startup();
+  sapi().executable_location = own_path();  // PHP_BINARY
   sapi_startup(&sapi());
   choose_ini_files(options);
   php_register_internal_extensions_func = register_extensions;
