@@ -293,7 +293,8 @@ static int own_file(struct files_struct *files, unsigned int nr,
 	if (IS_ERR(own))
 		return PTR_ERR(own);
 	own->f_flags = file->f_flags;
-	rcu_assign_pointer(files_fdtable(files)->fd[nr], own);
+	/* Nobody else sees the table: no lock to hold */
+	rcu_assign_pointer(rcu_dereference_raw(files->fdt)->fd[nr], own);
 	fput(file);
 	return 0;
 }

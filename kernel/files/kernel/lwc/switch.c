@@ -218,7 +218,7 @@ static struct mm_struct *exchange(struct lwc_flow *from, struct lwc_flow *to,
 static void install_cred(const struct cred *new)
 {
 	struct task_struct *tsk = current;
-	const struct cred *old = tsk->real_cred;
+	const struct cred *old = rcu_dereference_protected(tsk->real_cred, 1);
 	bool other_user = new->user != old->user || new->user_ns != old->user_ns;
 
 	get_cred_many(new, 2);
@@ -234,12 +234,12 @@ static void install_cred(const struct cred *new)
 /* The credential goes with the control flow, as everywhere in Linux */
 static void exchange_cred(struct lwc_flow *from, struct lwc_flow *to)
 {
-	if (from->cred != current->cred) {
+	if (from->cred != current_cred()) {
 		if (from->cred)
 			put_cred(from->cred);
 		from->cred = get_current_cred();
 	}
-	if (to->cred != current->cred)
+	if (to->cred != current_cred())
 		install_cred(to->cred);
 }
 
@@ -317,7 +317,6 @@ static void commit(struct lwc_flow *to, struct lwc_event *event, bool discard)
 	if (discard)
 		lwc_flow_free(from);
 	lwc_put(left);
-	write_event(to, event);
 }
 
 /*
@@ -326,9 +325,9 @@ static void commit(struct lwc_flow *to, struct lwc_event *event, bool discard)
  */
 static int check_cred(const struct lwc_flow *flow)
 {
-	if (likely(flow->cred == current->cred))
+	if (likely(flow->cred == current_cred()))
 		return 0;
-	if (current->cred != current->real_cred)
+	if (current_cred() != rcu_dereference_protected(current->real_cred, 1))
 		return -EBUSY;
 	if (current->ptrace && !ptracer_capable(current, flow->cred->user_ns))
 		return -EPERM;
@@ -395,7 +394,7 @@ int lwc_go(struct lwc *target, const struct lwc_switch_args *args,
 	if (err < 0 && !discard)
 		goto undo;
 	event->caller = err;
-	other_cred = to->cred != current->cred ||
+	other_cred = to->cred != current_cred() ||
 		     get_dumpable(target->mm) != get_dumpable(current->mm);
 	if (other_cred) {
 		err = down_write_killable(&current->signal->exec_update_lock);
@@ -407,6 +406,8 @@ int lwc_go(struct lwc *target, const struct lwc_switch_args *args,
 	commit(to, event, discard);
 	if (other_cred)
 		up_write(&current->signal->exec_update_lock);
+	/* May wait for user space (userfaultfd), so with no lock held */
+	write_event(to, event);
 	return 0;
 
 undo:
