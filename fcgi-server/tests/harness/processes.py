@@ -12,7 +12,9 @@ import subprocess
 import time
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class NotReady(Exception):
@@ -24,8 +26,13 @@ class Leak(Exception):
 
 
 def become_subreaper():
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_with_parent():
+    """For a daemon before its exec: when the tests themselves are killed, it is told to stop."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _stat(pid):
@@ -132,7 +139,8 @@ class Service:
         """Starts the process without waiting for it to be ready."""
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                            env=self.environment, cwd=self.space.path, start_new_session=True)
+                                            env=self.environment, cwd=self.space.path, start_new_session=True,
+                                            preexec_fn=end_with_parent)
         self.space.adopt(self)
         return self
 
