@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 PHP_FPM = "php-fpm"
 ISOLATING = ("fork", "rollback", "kernel")
 VARIANTS = ("base", "snapshot")
+ANSWER_SECONDS = 15  # a worker that hangs after request A does not hold
 
 # One worker each. "fresh" sees request B only, "dirty" sees A and then B, "proof" shows that A changes something.
 POOLS = ("fresh", "dirty", "proof")
@@ -110,11 +111,11 @@ def _send(address: str, script: Path, case: Case, steps: str) -> Response | None
     params = script_params(str(script), query=f"steps={steps}", method="POST" if body else "GET",
                            content_type=case.content_type if body else "", body_length=len(body),
                            **(case.params if changing else {}))
-    with Connection(address) as connection:
+    with Connection(address, ANSWER_SECONDS) as connection:
         connection.send_request(params, body)
         try:
             return connection.read_response()
-        except ConnectionClosed:
+        except (ConnectionClosed, TimeoutError):
             return None
 
 
