@@ -2,7 +2,6 @@
 """Static checks of the kernel code that is ours: checkpatch, sparse, kernel-doc, and the UAPI header as users compile it."""
 
 import subprocess
-import tempfile
 
 import build
 import source
@@ -11,10 +10,12 @@ from common import JOBS, KERNEL, ToolError, need, note
 FILES = KERNEL / "files"
 CHECKPATCH = ("--strict", "--quiet", "--show-types", "--no-signoff")
 # Our patches have no mail headers, and MAINTAINERS is not ours to change.
-PATCH_IGNORES = "FILE_PATH_CHANGES,COMMIT_MESSAGE"
-# Types that are wrong for a kind of file: BIT() is no part of the UAPI, and tests that share memory between contexts need volatile, as
-# signal handlers do; user space has no __noreturn and friends.
-FILE_IGNORES = (("include/uapi/", "BIT_MACRO"), ("tools/testing/", "VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO"))
+PATCH_IGNORES = "FILE_PATH_CHANGES,COMMIT_MESSAGE,COMMIT_LOG_LONG_LINE"
+# What checkpatch gets wrong in a kind of file: BIT() is no part of the UAPI; TRACE_EVENT() has a layout of its own; functions of mm/ have a
+# local pointer to the lock of a page table; tests that share memory between contexts need volatile, as signal handlers do, bind variables to
+# registers, and user space has no __noreturn.
+FILE_IGNORES = (("include/uapi/", "BIT_MACRO"), ("include/trace/", "PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE"), ("mm/", "UNCOMMENTED_DEFINITION"),
+                ("tools/testing/", "VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO,LINE_SPACING,EMBEDDED_FUNCTION_NAME"))
 
 
 def _ours(*suffixes):
@@ -58,16 +59,17 @@ def _kernel_doc(tree):
     return all([_report(f"kernel-doc {path}", [tree / "scripts" / "kernel-doc", "-none", "-Werror", path], cwd=tree) for path in paths])
 
 
-def _uapi(tree):
-    """User space compiles the header as strict C and as C++, and installs it."""
+def _uapi(space):
+    """User space compiles the header, as `make headers` installs it, as strict C and as C++."""
+    objects = space.objects("lwc")
+    build.make(space, objects, "headers", stdout=subprocess.DEVNULL)
     results = []
     for path in _ours(".h"):
         if path.parts[:2] != ("include", "uapi"):
             continue
-        with tempfile.NamedTemporaryFile(suffix=".h") as installed:
-            results.append(_report(f"headers_install {path}", [tree / "scripts" / "headers_install.sh", tree / path, installed.name], cwd=tree))
+        installed = objects / "usr" / "include" / path.relative_to("include/uapi")
         for language, standard in (("c", "c11"), ("c++", "c++20")):
-            results.append(_report(f"{standard} {path}", ["gcc", "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", tree / path]))
+            results.append(_report(f"{standard} {path}", ["gcc", "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", installed]))
     return all(results)
 
 
@@ -79,6 +81,6 @@ def lint():
     with source.workspace() as space:
         build.configure(space, "lwc", space.objects("lwc"))
         build.make(space, space.objects("lwc"), "prepare")
-        passed = all([_checkpatch(space.tree), _kernel_doc(space.tree), _uapi(space.tree), _sparse(space)])
+        passed = all([_checkpatch(space.tree), _kernel_doc(space.tree), _uapi(space), _sparse(space)])
     note("lint: " + ("clean" if passed else "there are findings"))
     return passed

@@ -9,6 +9,8 @@ import struct
 import subprocess
 import tempfile
 
+import tsc
+
 _PAGE = 4096
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -68,7 +70,9 @@ def _quote(value):
 def qemu_command(image, options, scratch):
     """QEMU's arguments for one run; `scratch` holds the initramfs and the sockets of the streams."""
     console = "console=ttyS0 earlyprintk=ttyS0" if options.verbose else "console=ttyS0"
-    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {options.append}".strip()
+    # With -icount the counter advances by one a nanosecond.
+    clock = "" if options.kvm else "tsc_early_khz=%d" % (1_000_000 if options.icount else tsc.frequency_khz())
+    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {clock} {options.append}".strip()
     if options.kvm:
         accelerator = ["-accel", "kvm", "-cpu", "host"]
     elif options.icount:
@@ -77,9 +81,10 @@ def qemu_command(image, options, scratch):
         accelerator = ["-accel", "tcg,thread=single", "-cpu", "max,la57=off,erms=off,fsrm=off", "-icount", "shift=0"]
     else:
         accelerator = ["-accel", "tcg", "-cpu", "max,la57=off"]
+    # The tables that a kernel without ACPI reads (MP) list one processor a socket.
     command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
                "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-display", "none", "-no-reboot",
-               "-M", "q35", *accelerator, "-smp", str(options.cpus), "-m", options.mem,
+               "-M", "q35", *accelerator, "-smp", f"{options.cpus},sockets={options.cpus},cores=1,threads=1", "-m", options.mem,
                "-kernel", str(image), "-initrd", str(scratch / "initramfs"), "-append", line,
                "-chardev", f"file,id=log,path={_quote(scratch / 'kernel.log')}", "-serial", "chardev:log",
                "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap", "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",
