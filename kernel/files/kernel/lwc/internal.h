@@ -397,6 +397,12 @@ void lwc_deadline_start(struct lwc_flow *flow, struct lwc_task *lt,
 void lwc_deadline_stop(struct lwc_flow *flow);
 struct lwc_flow *lwc_deadline_spent(struct lwc_task *lt);
 
+/* The calling thread's own, which does not change under it */
+static inline struct sighand_struct *lwc_sighand(void)
+{
+	return rcu_dereference_protected(current->sighand, 1);
+}
+
 static inline bool lwc_is_child(const struct lwc *lwc)
 {
 	return lwc->creator;

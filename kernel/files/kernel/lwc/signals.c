@@ -20,9 +20,9 @@ struct lwc_actions *lwc_actions_copy(void)
 
 	if (!copy)
 		return NULL;
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&lwc_sighand()->siglock);
 	memcpy(copy->action, lwc_sigaction(current, 1), sizeof(copy->action));
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&lwc_sighand()->siglock);
 	return copy;
 }
 
@@ -46,8 +46,9 @@ struct k_sigaction *__lwc_sigaction(struct task_struct *tsk, int sig)
 	struct lwc_task *lt = READ_ONCE(tsk->lwc);
 	struct lwc_actions *actions = lt ? READ_ONCE(lt->actions) : NULL;
 
-	return actions ? &actions->action[sig - 1] :
-			 &tsk->sighand->action[sig - 1];
+	if (actions)
+		return &actions->action[sig - 1];
+	return &rcu_dereference_protected(tsk->sighand, 1)->action[sig - 1];
 }
 
 /* Caused by what a thread does itself, or not to be blocked */

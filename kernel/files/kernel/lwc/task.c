@@ -177,12 +177,14 @@ void __lwc_exit_task(struct task_struct *tsk)
 /* Ignored signals stay ignored over exec: those of the lwC, not of the root */
 static void keep_actions(struct task_struct *tsk)
 {
-	spin_lock_irq(&tsk->sighand->siglock);
+	struct sighand_struct *sighand = lwc_sighand();
+
+	spin_lock_irq(&sighand->siglock);
 	if (tsk->lwc->actions)
-		memcpy(tsk->sighand->action, tsk->lwc->actions->action,
-		       sizeof(tsk->sighand->action));
+		memcpy(sighand->action, tsk->lwc->actions->action,
+		       sizeof(sighand->action));
 	tsk->lwc->actions = NULL;
-	spin_unlock_irq(&tsk->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 }
 
 /*

@@ -122,7 +122,7 @@ void lwc_trap_run(void)
 		run_timeout(waiting);
 }
 
-static void *fault_address(const kernel_siginfo_t *info)
+static void __user *fault_address(const kernel_siginfo_t *info)
 {
 	switch (siginfo_layout(info->si_signo, info->si_code)) {
 	case SIL_FAULT:
@@ -157,11 +157,11 @@ bool __lwc_trap_signal(int signr, const kernel_siginfo_t *info)
 	target = trap_target(lt->cur, LWC_CREATE_TRAP_FAULT);
 	if (!target)
 		return false;
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&lwc_sighand()->siglock);
 	settle();
 	if (!trap_go(target, &event, false))
 		return true;
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&lwc_sighand()->siglock);
 	return false;
 }
 
