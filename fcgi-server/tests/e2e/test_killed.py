@@ -105,7 +105,7 @@ def test_worker_killed_under_a_request(lwc):
             with contextlib.suppress(ConnectionClosed):
                 assert connection.read_response().status == 500
         assert [lwc.get(plain).text for _ in range(10)] == ["plain"] * 10
-    assert str(pid) in lwc.wait_for_log("SIGKILL")
+    assert "SIGKILL" in lwc.wait_for_log(str(pid))
 
 
 def test_all_workers_at_once(lwc):
