@@ -122,13 +122,12 @@ void set_environment(const config::PoolConfig& pool, const Identity& who) {
     values.emplace_back("USER", who.name);
     values.emplace_back("HOME", who.home);
   }
-  for (auto one = pool.env.rbegin(); one != pool.env.rend(); ++one) {
-    if (one->value.starts_with("$")) {
-      if (const char* own = std::getenv(one->value.c_str() + 1)) {
-        values.emplace_back(one->key, own);
-      }
+  for (const config::KeyValue& one : pool.env) {
+    if (one.value.starts_with("$")) {
+      const char* own = std::getenv(one.value.c_str() + 1);
+      values.emplace_back(one.key, own != nullptr ? own : "");
     } else {
-      values.emplace_back(one->key, one->value);
+      values.emplace_back(one.key, one.value);
     }
   }
   if (pool.clear_env) {
