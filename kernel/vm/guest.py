@@ -72,7 +72,9 @@ def qemu_command(image, options, scratch):
     console = "console=ttyS0 earlyprintk=ttyS0" if options.verbose else "console=ttyS0"
     # With -icount the counter advances by one a nanosecond.
     clock = "" if options.kvm else "tsc_early_khz=%d" % (1_000_000 if options.icount else tsc.frequency_khz())
-    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {clock} {options.append}".strip()
+    # kmemleak notes every allocation with its stack from the start: half of the debug kernel's boot.
+    leaks = "kmemleak=off" if options.no_leak_check else ""
+    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {clock} {leaks} {options.append}".strip()
     if options.kvm:
         accelerator = ["-accel", "kvm", "-cpu", "host"]
     elif options.icount:
