@@ -31,8 +31,8 @@ std::string script_of(const std::string& warmup) {
 }
 
 // What lwc.warmup[] says, as if a web server had asked. Which DOCUMENT_ROOT that server will name
-// is not known yet; nearly always it is the folder of the front controller. A site where it is not
-// gets a snapshot with its own parameters as soon as a request shows them.
+// is not known yet; nearly always it is the folder of the front controller. It is not part of a
+// snapshot's identity (request_head.cpp).
 php::Warmup as_request(const config::Warmup& configured) {
   php::Warmup warmup;
   warmup.script = configured.script;
@@ -64,7 +64,6 @@ Status Pool::start() {
     return opened;
   }
   slots_.resize(slots);
-  warmups_open_ = config_.lwc_snapshots ? config_.lwc_warmup.size() : 0;
   return start_base();
 }
 

@@ -152,7 +152,6 @@ class Pool {
     std::int64_t noticed_ns;
   };
   std::map<pid_t, EarlyExit> early_exits_;
-  std::size_t warmups_open_ = 0;
   bool started_workers_ = false;
   bool stopping_ = false;
   int spawn_rate_ = 1;

@@ -21,8 +21,6 @@
 namespace lwc {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kMaxAttempts = 3;  // to find a child for a request
 constexpr std::size_t kMaxEnding =
     4;  // children that may still be dying when the next request starts
