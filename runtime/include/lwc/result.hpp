@@ -21,12 +21,12 @@ inline Error errno_error(std::string what, int errnum = errno) {
   return Error{std::move(what) + ": " + std::strerror(errnum)};
 }
 
-/// A value or an Error. Must be looked at before its value is taken.
-template <typename T>
+/// A value or an error. Must be looked at before its value is taken.
+template <typename T, typename E = Error>
 class [[nodiscard]] Result {
  public:
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  Result(E error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   explicit operator bool() const { return state_.index() == 0; }
   T& operator*() {
@@ -39,13 +39,13 @@ class [[nodiscard]] Result {
   }
   T* operator->() { return &**this; }
   const T* operator->() const { return &**this; }
-  const Error& error() const {
+  const E& error() const {
     assert(!*this);
     return std::get<1>(state_);
   }
 
  private:
-  std::variant<T, Error> state_;
+  std::variant<T, E> state_;
 };
 
 /// A Result that carries nothing but success.
