@@ -69,6 +69,14 @@ bool PoolBoard::any_ready() const {
   });
 }
 
+PoolFigures PoolBoard::figures() {
+  PoolFigures sum;
+  for (std::uint32_t i = 0; i < slot_count; ++i) {
+    sum += slot(i).figures;
+  }
+  return sum;
+}
+
 void UnmapBoard::operator()(PoolBoard* board) const {
   ::munmap(board, board_size(board->slot_count));
 }

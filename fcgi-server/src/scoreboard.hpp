@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 
+#include "engine_figures.hpp"
 #include "lwc/engine.hpp"
 #include "lwc/exchange.hpp"
 #include "lwc/result.hpp"
@@ -59,7 +60,8 @@ struct Slot {
   std::array<char, 64> user{};
   std::atomic<std::uint32_t> access_size{0};  ///< bytes used of `access_line`
   std::array<char, 1032> access_line{};       ///< the child's line for the access log, with its end
-  std::atomic<std::uint32_t> want_size{0};    ///< bytes used of `want`
+  SlotFigures figures;
+  std::atomic<std::uint32_t> want_size{0};  ///< bytes used of `want`
   std::array<char, 8192> want{};  ///< encoded php::Warmup of a site that asks for a snapshot
 };
 
@@ -105,6 +107,8 @@ struct PoolBoard {
   /// True while `id` is what its entry offers. The base always is.
   bool is_current(SnapshotId id) const;
   bool any_ready() const;
+  /// What the engine did in all slots.
+  PoolFigures figures();
 };
 
 /// Copies text into one of the arrays above, cut to fit and ended by zero.

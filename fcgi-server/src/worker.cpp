@@ -13,6 +13,8 @@
 #include <csignal>
 
 #include "error_page.hpp"
+#include "log.hpp"
+#include "log/logger.hpp"
 #include "log/sinks.hpp"
 #include "lwc/fault_handler.hpp"
 #include "management_record.hpp"
@@ -32,6 +34,7 @@ constexpr int kKeepPollMs = 1000;  // how often an idle kept connection looks wh
 constexpr int kBatonPollMs =
     1000;  // how often a holder without the baton looks whether the slot has ended
 constexpr int kLinkTimeoutMs = 2000;
+constexpr int kPauseMs = 100;  // after what may go wrong again at once
 
 // For the signal handler: what makes accept() of a worker return that was told to stop just before
 // it.
@@ -129,10 +132,21 @@ void Worker::leave() {
   slot_->stage = Stage::Ended;
 }
 
+// The baton stays: the master sees this holder end without having been told to, and gives it to a
+// new one of the same snapshot.
 void Worker::retire(std::string_view reason) {
-  log_.send(php::LogLevel::Debug, options_.pool,
-            "child " + std::to_string(::getpid()) + " is replaced: " + std::string(reason));
-  leave();
+  std::string who = "child " + std::to_string(::getpid());
+  if (!state_->has_served) {
+    // The next one may fare no better. It is not to be tried all the time.
+    log_.send(php::LogLevel::Error, options_.pool, who + " cannot serve: " + std::string(reason));
+    ::poll(nullptr, 0, kPauseMs);
+  } else {
+    slot_->figures.add_taint(reason);
+    log_.send(php::LogLevel::Debug, options_.pool, who + " is replaced: " + std::string(reason));
+  }
+  if (state_->connection >= 0) {
+    drop_connection();
+  }
 }
 
 bool Worker::next(Job& job) {
@@ -324,7 +338,7 @@ bool Worker::accept_connection() {
     if (errno != EINTR && errno != ECONNABORTED && errno != EINVAL && errno != EAGAIN) {
       log_.send(php::LogLevel::Error, options_.pool,
                 errno_error("failed to accept a connection").message);
-      ::poll(nullptr, 0, 100);  // out of descriptors, say: let others end first
+      ::poll(nullptr, 0, kPauseMs);  // out of descriptors, say: let others end first
     }
     return false;
   }
@@ -433,10 +447,15 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   Slot& slot = *slot_;
   slot.requests.fetch_add(1, std::memory_order_relaxed);
   slot.request_duration_ns = monotonic_ns() - slot.request_started_ns;
+  slot.figures.add(slot.exchange.cost);
+  state_->has_served = true;
   write_access_line();
   const ChildReport& report = slot.exchange.report;
   if (outcome.end != Outcome::End::Done) {
     report_end(outcome);
+  }
+  if (log::logger().is_enabled(log::Level::Debug)) {
+    report_cost();
   }
   bool answered = report.answer_started != 0;
   if (!answered && (outcome.end != Outcome::End::Done)) {
@@ -463,6 +482,7 @@ void Worker::report_end(const Outcome& outcome) {
   switch (outcome.end) {
     case Outcome::End::Fault: {
       board_.faults.fetch_add(1);
+      slot.figures.add_fault();
       std::string fault = describe_fault(slot.exchange.fault);
       log_.send(php::LogLevel::Warning, options_.pool,
                 who + " killed by signal " + std::to_string(outcome.status) + " (SIG" +
@@ -492,6 +512,17 @@ void Worker::report_end(const Outcome& outcome) {
     case Outcome::End::Done:
       break;
   }
+}
+
+// What the request cost its engine, for those who look closely.
+void Worker::report_cost() {
+  const Cost& cost = slot_->exchange.cost;
+  log_.send(php::LogLevel::Debug, options_.pool,
+            "child " + std::to_string(slot_->exchange.child_pid.load()) + ", script '" +
+                slot_->script.data() + "', snapshot " + std::to_string(own_) + ": " +
+                std::to_string(cost.pages_written) + " pages written, " +
+                std::to_string(cost.pages_restored) + " restored, " + std::to_string(cost.events) +
+                " events, undone in " + std::to_string(cost.undo_ns / 1000) + " us");
 }
 
 void Worker::write_access_line() {

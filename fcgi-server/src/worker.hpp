@@ -67,6 +67,7 @@ class Worker final : public Server {
   void begin_request(Job& job);
   void drop_connection();
   void report_end(const Outcome& outcome);
+  void report_cost();
   void ask_for_snapshot();
   void write_access_line();
   void ask_for_log();
@@ -88,6 +89,7 @@ class Worker final : public Server {
   // holder's alone: children see it and leave it be).
   struct State {
     int connection = -1;  // the one being served, or kept open for the client's next request
+    bool has_served = false;
     bool handed = false;  // connection came with the baton and is meant for this snapshot
     std::uint16_t request_id = 0;
     int access_fd = -1;  // the access log, where it was opened anew since the template was made

@@ -214,6 +214,7 @@ void Pool::fill_gap(std::uint32_t index, const Holder& dead) {
       board_->is_current(dead.snapshot) && from != templates_.end() && from->second.ready;
   if (replaceable && spawn_holder(index, dead.snapshot)) {
     // What was sent to the dead one waits for the new one.
+    shared.figures.add_replacement();
   } else if (dead.snapshot != kBaseSnapshot) {
     reroute_to_base(index, dead.snapshot);
   } else if (slot.holders.empty()) {

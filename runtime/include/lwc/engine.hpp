@@ -73,8 +73,8 @@ class Server {
   /// The child is gone (or, for an engine that does not discard children, the request is over).
   virtual void finished(const Job& job, const Outcome& outcome) = 0;
 
-  /// This holder cannot go on, for `reason`: give the seat up. The engine ends the process next,
-  /// and the master makes a fresh one.
+  /// This holder cannot go on, for `reason`. The engine ends the process next, and the master puts
+  /// a fresh one of the same snapshot in its place.
   virtual void retire(std::string_view /*reason*/) {}
 
   /// Time the current request may still take; zero: no limit.
