@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Templates and snapshots of a pool; worker slots are in worker_slots.cpp, how many of them in
-// process_management.cpp.
+// process_management.cpp, the end in pool_end.cpp.
 #include "pool.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -172,11 +171,13 @@ void Pool::on_template(SnapshotId id) {
         break;
       case TemplateEvent::Kind::Spawned:
         on_spawned(*event);
+        end_latecomer(*event);
         break;
       case TemplateEvent::Kind::Preparing:
         if (auto made = templates_.find(event->snapshot); made != templates_.end()) {
           made->second.pid = event->pid;
         }
+        end_latecomer(*event);
         break;
       case TemplateEvent::Kind::Refused:
         log::error(config_.name, event->text);
@@ -233,7 +234,7 @@ void Pool::on_failed(SnapshotId id, std::string_view reason) {
 }
 
 void Pool::check_warmups() {
-  if (started_workers_ || failure_ || !templates_.at(kBaseSnapshot).ready) {
+  if (started_workers_ || stopping_ || failure_ || !templates_.at(kBaseSnapshot).ready) {
     return;
   }
   bool open = std::any_of(
@@ -301,8 +302,11 @@ void Pool::prepare(std::string warmup, SnapshotEntry& entry) {
   warmup = with_configured_uri(warmup);
   Result<ControlPair> pair = make_control_pair();
   SnapshotId id = next_id_++;
-  Status asked = pair ? templates_.at(kBaseSnapshot).handle.prepare(id, warmup, pair->other.get())
-                      : Status{pair.error()};
+  auto base = templates_.find(kBaseSnapshot);
+  Status asked = !pair ? Status{pair.error()}
+                 : base == templates_.end()
+                     ? Status{Error{"there is no base template"}}
+                     : base->second.handle.prepare(id, warmup, pair->other.get());
   if (!asked) {
     log::error(config_.name, "cannot prepare a snapshot: " + asked.error().message);
     entry.state.store(SnapshotState::Failed, std::memory_order_release);
@@ -321,10 +325,13 @@ void Pool::prepare(std::string warmup, SnapshotEntry& entry) {
 // The snapshot is out of date. From now on its requests go to the base, until the next one is
 // ready.
 void Pool::retire(SnapshotId id) {
+  if (stopping_) {
+    return;  // there may be no base template any more to make another
+  }
   Template& old = templates_.at(id);
   log::notice(config_.name, "snapshot " + std::to_string(id) + " of '" + old.entry->script.data() +
                                 "' is out of date, preparing another");
-  old.handle = TemplateHandle();  // the template ends when its control closes
+  old.handle.dismiss();
   SnapshotEntry& entry = *old.entry;
   std::string warmup = old.warmup;
   prepare(std::move(warmup), entry);
@@ -353,6 +360,9 @@ void Pool::on_template_exit(SnapshotId id, int status) {
   templates_.erase(found);
   forget_starting(id);
   if (stopping_ || failure_) {
+    if (id == kBaseSnapshot) {
+      forget_unborn();
+    }
     return;
   }
   if (id == kBaseSnapshot) {
@@ -449,75 +459,6 @@ bool Pool::on_known_exit(pid_t pid, int status) {
     }
   }
   return false;
-}
-
-void Pool::remove_socket() {
-  if (config_.listen_is_unix) {
-    ::unlink(config_.listen->c_str());
-  }
-}
-
-void Pool::stop_gracefully() {
-  stopping_ = true;
-  remove_socket();
-  // For every descriptor of the socket, in whatever process: a worker that stops must not wait for
-  // a connection.
-  ::fcntl(listen_.get(), F_SETFL, ::fcntl(listen_.get(), F_GETFL) | O_NONBLOCK);
-  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].live) {
-      stop_worker(i, kDrain);
-    }
-  }
-  for (auto& [id, one] : templates_) {
-    one.handle = TemplateHandle();
-  }
-}
-
-void Pool::signal_all(int signal) {
-  stopping_ = stopping_ || signal == SIGTERM || signal == SIGKILL;
-  for (pid_t pid : pids()) {
-    ::kill(pid, signal);
-  }
-}
-
-std::vector<pid_t> Pool::pids() const {
-  std::vector<pid_t> all = holder_pids();
-  for (const auto& [id, one] : templates_) {
-    if (one.pid > 0) {
-      all.push_back(one.pid);
-    }
-  }
-  return all;
-}
-
-std::vector<pid_t> Pool::holder_pids() const {
-  std::vector<pid_t> all;
-  for (const WorkerSlot& slot : slots_) {
-    for (const Holder& holder : slot.holders) {
-      all.push_back(holder.pid);
-    }
-  }
-  return all;
-}
-
-bool Pool::has_processes() const {
-  return !pids().empty();
-}
-
-std::vector<int> Pool::worker_fds() const {
-  std::vector<int> fds;
-  for (const WorkerSlot& slot : slots_) {
-    if (!slot.live) {
-      continue;
-    }
-    fds.push_back(slot.control.get());
-    fds.push_back(slot.control_other.get());
-    for (const auto& [id, one] : slot.inboxes) {
-      fds.push_back(one.send.get());
-      fds.push_back(one.receive.get());
-    }
-  }
-  return fds;
 }
 
 }  // namespace lwc

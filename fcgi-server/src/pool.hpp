@@ -50,7 +50,6 @@ class Pool {
   void remove_socket();
   void signal_all(int signal);  ///< to every process of the pool
   bool has_processes() const;
-  std::vector<pid_t> pids() const;
   std::vector<pid_t> holder_pids() const;
   /// Descriptors that workers need until they have ended, kept open over a reload.
   std::vector<int> worker_fds() const;
@@ -121,6 +120,10 @@ class Pool {
   void end_slot(std::uint32_t index);
   void log_exit(const Holder& holder, int status, bool expected) const;
 
+  // pool_end.cpp
+  void dismiss_templates();
+  void end_latecomer(const TemplateEvent& event);
+
   // process_management.cpp
   void manage();
   void manage_dynamic();
@@ -154,6 +157,7 @@ class Pool {
   std::map<pid_t, EarlyExit> early_exits_;
   bool started_workers_ = false;
   bool stopping_ = false;
+  int end_signal_ = 0;  // what signal_all() has sent
   int spawn_rate_ = 1;
   std::optional<std::string> failure_;
 };

@@ -2,7 +2,10 @@
 #include "process_engine.hpp"
 
 #include <poll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "child_processes.hpp"
 #include "fork_sibling.hpp"
@@ -108,6 +111,8 @@ std::optional<Job> ProcessEngine::start_preparing(Message& command) {
   }
   pid_t pid = fork_sibling();
   if (pid == 0) {
+    // A warm-up looks at nothing but its script: without the master nobody would end it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     control_ = std::move(command.fds[0]);
     Job job;
     job.kind = Job::Kind::Prepare;

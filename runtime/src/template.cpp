@@ -40,6 +40,10 @@ Status TemplateHandle::prepare(SnapshotId id, std::string_view spec, int other) 
   return send_message(control_.get(), message, {other}, false);
 }
 
+void TemplateHandle::dismiss() const {
+  ::shutdown(control_.get(), SHUT_WR);
+}
+
 std::optional<TemplateEvent> TemplateHandle::receive() const {
   Message message;
   switch (receive_message(control_.get(), message, false)) {

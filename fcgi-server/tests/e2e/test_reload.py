@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from harness.fastcgi import ConnectionClosed, ProtocolError
-from harness.processes import wait_until
+from harness.processes import descendants_of, process_tree, wait_until
 
 from .served import PATIENCE
 
@@ -178,3 +178,60 @@ def test_termination_ends_at_once(fresh):
         assert fresh.daemon.stop(signal.SIGTERM) == 0
         with pytest.raises((ConnectionClosed, ConnectionError)):
             connection.read_response()
+
+
+def all_gone(pids):
+    def alive():
+        tree = process_tree()
+        return [pid for pid in pids if pid in tree and tree[pid][1] != "Z"]
+    return wait_until(lambda: not alive(), PATIENCE)
+
+
+WARM_UP_FOREVER = """
+    if (lwc_warming_up()) {
+        file_put_contents(ini_get('sys_temp_dir') . '/warming', getmypid());
+        while (true) usleep(1000);
+    }
+    echo lwc_snapshot() ? 'warm' : 'cold';
+    """
+
+
+@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda s: s.name)
+@pytest.mark.parametrize("before_ready", [False, True], ids=["while serving", "before ready"])
+def test_end_while_a_warm_up_runs(lwc, end, before_ready):
+    """Nobody waits for a warm-up that is not needed any more, and none outlives its daemon."""
+    script = lwc.script(WARM_UP_FOREVER)
+    if before_ready:
+        lwc.prepare(lwc={"warmup": [script]})
+        lwc.daemon.ready = lambda: lwc.file("warming").exists()
+        lwc.start()
+    else:
+        lwc.start()
+        assert lwc.get(script).text == "cold"
+    pid = int(lwc.wait_for_file("warming"))
+    family = descendants_of(lwc.daemon.pid)
+    assert pid in family
+    lwc.daemon.signal(end)
+    assert lwc.daemon.wait() == (-end if end == signal.SIGKILL else 0), lwc.daemon.logs()
+    assert all_gone(family)
+    if end == signal.SIGKILL:
+        lwc.space.disown(lwc.daemon)
+
+
+def test_end_at_any_moment_of_preparing(lwc):
+    """Snapshots that are being made, fail, or have just become stale, when the end comes."""
+    for number in range(12):
+        part = lwc.script(f"usleep({1000 * number}); return {number};", "part.inc.php")
+        good = lwc.script("require 'part.inc.php'; lwc_snapshot(); echo 'good';", "good.php")
+        bad = lwc.script(f"usleep({3000 * number}); nowhere(); lwc_snapshot();", "bad.php")
+        lwc.daemon = None
+        lwc.prepare(ini={"opcache.revalidate_freq": "0"}, lwc={"warmup": [good]}).start()
+        os.unlink(part)
+        with lwc.connect() as first, lwc.connect() as second:
+            first.send_request(lwc.params(bad))
+            second.send_request(lwc.params(good))
+            first.read_response()
+        family = descendants_of(lwc.daemon.pid)
+        lwc.daemon.signal(signal.SIGTERM if number % 2 else signal.SIGQUIT)
+        assert lwc.daemon.wait() == 0, lwc.daemon.logs()
+        assert all_gone(family)

@@ -64,6 +64,9 @@ class TemplateHandle {
   /// of its control.
   Status prepare(SnapshotId id, std::string_view spec, int other) const;
 
+  /// Tells the template to end. What it has still to say can be received until it is Gone.
+  void dismiss() const;
+
   /// The next event, if one is there. Does not block.
   std::optional<TemplateEvent> receive() const;
 

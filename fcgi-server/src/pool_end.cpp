@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a pool ends, and which processes that concerns.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "pool.hpp"
+
+namespace lwc {
+
+void Pool::remove_socket() {
+  if (config_.listen_is_unix) {
+    ::unlink(config_.listen->c_str());
+  }
+}
+
+void Pool::stop_gracefully() {
+  stopping_ = true;
+  remove_socket();
+  // For every descriptor of the socket, in whatever process: a worker that stops must not wait for
+  // a connection.
+  ::fcntl(listen_.get(), F_SETFL, ::fcntl(listen_.get(), F_GETFL) | O_NONBLOCK);
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].live) {
+      stop_worker(i, kDrain);
+    }
+  }
+  dismiss_templates();
+}
+
+void Pool::signal_all(int signal) {
+  stopping_ = stopping_ || signal == SIGTERM || signal == SIGKILL;
+  end_signal_ = signal;
+  for (pid_t pid : holder_pids()) {
+    ::kill(pid, signal);
+  }
+  dismiss_templates();
+  if (signal == SIGKILL) {
+    for (const auto& [id, one] : templates_) {
+      if (one.pid > 0) {
+        ::kill(one.pid, SIGKILL);
+      }
+    }
+  }
+}
+
+// A template that holds its snapshot is told to end, and says first which processes it has forked:
+// one killed between the two would leave a process behind that nobody knows of. A warm-up that runs
+// is worth nothing any more, and may run for long.
+void Pool::dismiss_templates() {
+  for (auto& [id, one] : templates_) {
+    if (one.ready) {
+      one.handle.dismiss();
+    } else if (one.pid > 0) {
+      ::kill(one.pid, SIGKILL);
+    }
+  }
+}
+
+// A process that was forked when the end had begun, and is announced now.
+void Pool::end_latecomer(const TemplateEvent& event) {
+  if (!stopping_) {
+    return;
+  }
+  if (event.kind == TemplateEvent::Kind::Preparing) {
+    ::kill(event.pid, SIGKILL);
+  } else if (end_signal_ != 0) {
+    ::kill(event.pid, end_signal_);
+  }
+}
+
+std::vector<pid_t> Pool::holder_pids() const {
+  std::vector<pid_t> all;
+  for (const WorkerSlot& slot : slots_) {
+    for (const Holder& holder : slot.holders) {
+      all.push_back(holder.pid);
+    }
+  }
+  return all;
+}
+
+// Whoever can still announce a process counts, too.
+bool Pool::has_processes() const {
+  return !holder_pids().empty() ||
+         std::any_of(templates_.begin(), templates_.end(),
+                     [](const auto& item) { return item.second.pid > 0 || item.second.handle; });
+}
+
+std::vector<int> Pool::worker_fds() const {
+  std::vector<int> fds;
+  for (const WorkerSlot& slot : slots_) {
+    if (!slot.live) {
+      continue;
+    }
+    fds.push_back(slot.control.get());
+    fds.push_back(slot.control_other.get());
+    for (const auto& [id, one] : slot.inboxes) {
+      fds.push_back(one.send.get());
+      fds.push_back(one.receive.get());
+    }
+  }
+  return fds;
+}
+
+}  // namespace lwc
