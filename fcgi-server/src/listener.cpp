@@ -165,24 +165,93 @@ Result<UniqueFd> bind_and_listen(const config::PoolConfig& pool, const ListenAdd
   return fd;
 }
 
+// "/var/run/x.sock" and "/run/x.sock" are one socket on most systems.
+bool is_same_path(const std::string& one, const std::string& other) {
+  std::error_code failed;
+  return one == other || std::filesystem::weakly_canonical(one, failed) ==
+                             std::filesystem::weakly_canonical(other, failed);
+}
+
+bool is_any_address(const ListenAddress& address) {
+  return address.any.sa_family == AF_INET ? address.v4.sin_addr.s_addr == INADDR_ANY
+                                          : IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr) != 0;
+}
+
+// Both ports are at the same place. "Any address" is the same in both families: systemd binds a
+// bare port to the IPv6 one, which takes IPv4 clients too.
+bool is_same_inet(const ListenAddress& one, const ListenAddress& other) {
+  return one.v4.sin_port == other.v4.sin_port &&
+         ((is_any_address(one) && is_any_address(other)) ||
+          (one.any.sa_family == other.any.sa_family && describe(one) == describe(other)));
+}
+
+ListenAddress bound_address(int fd) {
+  ListenAddress address;
+  ::getsockname(fd, &address.any, &address.length);
+  return address;
+}
+
+bool has_address(const InheritedSocket& socket, const config::PoolConfig& pool) {
+  if (!socket.activated) {
+    return socket.address == *pool.listen;
+  }
+  const ListenAddress bound = bound_address(socket.fd);
+  if (pool.listen_is_unix || bound.any.sa_family == AF_UNIX) {
+    return pool.listen_is_unix && bound.any.sa_family == AF_UNIX &&
+           is_same_path(socket.address, *pool.listen);
+  }
+  const Result<ListenAddress> wanted = inet_address(pool);
+  return wanted && is_same_inet(bound, *wanted);
+}
+
+InheritedSocket* find_inherited(const config::PoolConfig& pool,
+                                std::vector<InheritedSocket>& inherited) {
+  auto found = std::find_if(
+      inherited.begin(), inherited.end(),
+      [&pool](const InheritedSocket& one) { return one.fd >= 0 && has_address(one, pool); });
+  if (found == inherited.end()) {
+    found = std::find_if(inherited.begin(), inherited.end(), [&pool](const InheritedSocket& one) {
+      return one.fd >= 0 && one.activated && one.name == pool.name;
+    });
+  }
+  return found == inherited.end() ? nullptr : &*found;
+}
+
+// The length of an activated socket's queue is what its unit says, unless the pool says otherwise.
+void set_backlog(const config::PoolConfig& pool, const Listener& listener) {
+  if (!listener.activated || pool.listen_backlog >= 0) {
+    ::listen(listener.fd.get(), pool.listen_backlog < 0 ? 511 : pool.listen_backlog);
+  }
+}
+
 }  // namespace
 
-Result<UniqueFd> open_listener(const config::PoolConfig& pool,
+Result<Listener> open_listener(const config::PoolConfig& pool,
                                std::vector<InheritedSocket>& inherited) {
-  auto mine = std::find_if(inherited.begin(), inherited.end(), [&](const InheritedSocket& one) {
-    return one.address == *pool.listen && one.fd >= 0;
-  });
-  if (mine != inherited.end()) {
-    UniqueFd fd(std::exchange(mine->fd, -1));
-    int backlog = pool.listen_backlog < 0 ? 511 : pool.listen_backlog;
-    ::listen(fd.get(), backlog);
-    return fd;
+  if (InheritedSocket* mine = find_inherited(pool, inherited)) {
+    Listener listener{UniqueFd(std::exchange(mine->fd, -1)), mine->activated, mine->name};
+    set_backlog(pool, listener);
+    return listener;
   }
   Result<ListenAddress> address = pool.listen_is_unix ? unix_address(pool) : inet_address(pool);
   if (!address) {
     return address.error();
   }
-  return bind_and_listen(pool, *address);
+  Result<UniqueFd> fd = bind_and_listen(pool, *address);
+  if (!fd) {
+    return fd.error();
+  }
+  return Listener{std::move(*fd), false, ""};
+}
+
+std::string socket_address(int fd) {
+  const ListenAddress address = bound_address(fd);
+  if (address.any.sa_family == AF_UNIX) {
+    return address.local.sun_path;
+  }
+  const std::string host = describe(address);
+  return (address.any.sa_family == AF_INET6 ? "[" + host + "]" : host) + ":" +
+         std::to_string(ntohs(address.v4.sin_port));
 }
 
 std::string describe(const ListenAddress& address) {

@@ -26,14 +26,30 @@ struct ListenAddress {
   socklen_t length = sizeof(sockaddr_storage);
 };
 
-/// Opens and configures the pool's listening socket. `inherited` holds (address, descriptor) pairs
-/// that may be used instead of binding anew.
+/// A socket that this process was started with. One of a reload has been a pool's before. An
+/// activated one is the service manager's: it has made the socket, set its permissions, keeps it
+/// when we end, and may have named it after a pool.
 struct InheritedSocket {
-  std::string address;
+  std::string address;  ///< a path, or address:port
   int fd = -1;
+  bool activated = false;
+  std::string name;  ///< FileDescriptorName= of the socket unit
 };
-Result<UniqueFd> open_listener(const config::PoolConfig& pool,
+
+/// The socket a pool listens on.
+struct Listener {
+  UniqueFd fd;
+  bool activated = false;
+  std::string name;
+};
+
+/// Opens and configures the pool's listening socket, or takes it from those that were inherited: by
+/// address, else by the pool's name. What is taken has no descriptor (-1) any more in `inherited`.
+Result<Listener> open_listener(const config::PoolConfig& pool,
                                std::vector<InheritedSocket>& inherited);
+
+/// Where a listening socket is bound, in the form of the pool key `listen`.
+std::string socket_address(int fd);
 
 /// "127.0.0.1", for log lines.
 std::string describe(const ListenAddress& address);

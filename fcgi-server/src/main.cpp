@@ -9,6 +9,7 @@
 #include "log.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "master.hpp"
+#include "service_manager.hpp"
 
 namespace {
 
@@ -75,7 +76,13 @@ int main(int argc, char** argv) {
   if (command_line.action == config::Action::Test) {
     return config::test_configuration(command_line, options);
   }
+  Result<std::vector<InheritedSocket>> sockets = service_manager::take_sockets();
+  if (!sockets) {
+    log::error("", sockets.error().message);
+    return config::kExitConfig;
+  }
   MasterOptions master;
+  master.sockets = std::move(*sockets);
   master.arguments.assign(argv, argv + argc);
   return run(command_line, options, std::move(master));
 }

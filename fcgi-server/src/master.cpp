@@ -7,16 +7,17 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 #include "log.hpp"
 #include "lwc/engine.hpp"
+#include "service_manager.hpp"
 
 namespace lwc {
 namespace {
@@ -86,24 +87,8 @@ Status Master::start() {
     return channel.error();
   }
   log_ = std::move(*channel);
-  std::vector<InheritedSocket> sockets;
-  old_ = OldWorkers::from_environment(sockets);
-  for (const config::PoolConfig& pool : config_.pools) {
-    Result<UniqueFd> listen = open_listener(pool, sockets);
-    if (!listen) {
-      return listen.error();
-    }
-    if (pool.lwc_engine == "none") {
-      log::warning(pool.name,
-                   "lwc.engine = none: requests are NOT isolated from each other. For measuring "
-                   "only, never in production");
-    }
-    pools_.push_back(std::make_unique<Pool>(pool, std::move(*listen), log_, pool.lwc_engine));
-  }
-  for (InheritedSocket& unused : sockets) {
-    if (unused.fd >= 0) {
-      ::close(unused.fd);  // of a pool that the new configuration does not have
-    }
+  if (Status opened = open_sockets(); !opened) {
+    return opened;
   }
   write_pid();
   log::launched();
@@ -112,6 +97,36 @@ Status Master::start() {
     if (Status started = pool->start(); !started) {
       return started;
     }
+  }
+  return ok();
+}
+
+Status Master::open_sockets() {
+  std::vector<InheritedSocket> sockets = std::move(options_.sockets);
+  old_ = OldWorkers::from_environment(sockets);
+  for (const config::PoolConfig& pool : config_.pools) {
+    Result<Listener> listener = open_listener(pool, sockets);
+    if (!listener) {
+      return listener.error();
+    }
+    if (pool.lwc_engine == "none") {
+      log::warning(pool.name,
+                   "lwc.engine = none: requests are NOT isolated from each other. For measuring "
+                   "only, never in production");
+    }
+    pools_.push_back(std::make_unique<Pool>(pool, std::move(*listener), log_, pool.lwc_engine));
+  }
+  for (InheritedSocket& unused : sockets) {
+    if (unused.fd < 0) {
+      continue;
+    }
+    if (!unused.activated) {
+      ::close(unused.fd);  // of a pool that the new configuration does not have
+      continue;
+    }
+    log::warning("", "nobody serves '" + unused.address + "', a socket that systemd passed as '" +
+                         unused.name + "': no pool has it as its listen, or that name");
+    unclaimed_.push_back(std::move(unused));
   }
   return ok();
 }
@@ -201,9 +216,10 @@ void Master::check_ready() {
   }
   ready_ = true;
   state_ = State::Running;
+  reported_ns_ = monotonic_ns();
   log::notice("", "ready to handle connections");
   old_.finish();
-  ::sd_notify(0, "READY=1\nSTATUS=Ready to handle connections\n");
+  service_manager::ready("Ready to handle connections");
   if (options_.startup) {
     const char good = '1';
     [[maybe_unused]] ssize_t told = ::write(options_.startup.get(), &good, 1);
@@ -280,7 +296,7 @@ void Master::finish() {
   }
   state_ = State::Finishing;
   stop_begun_ns_ = monotonic_ns();
-  ::sd_notify(0, "STOPPING=1\n");
+  service_manager::stopping();
   old_.finish();
   for (const auto& pool : pools_) {
     pool->stop_gracefully();
@@ -290,7 +306,7 @@ void Master::finish() {
 void Master::terminate() {
   state_ = State::Terminating;
   stop_begun_ns_ = monotonic_ns();
-  ::sd_notify(0, "STOPPING=1\n");
+  service_manager::stopping();
   old_.signal_all(SIGTERM);
   for (const auto& pool : pools_) {
     pool->remove_socket();
@@ -302,6 +318,7 @@ void Master::tick() {
   for (const auto& pool : pools_) {
     pool->tick();
   }
+  report();
   int limit = config_.global.process_control_timeout;
   std::int64_t spent = monotonic_ns() - stop_begun_ns_;
   if (state_ == State::Finishing && limit > 0 && spent > limit * kSecond) {
@@ -314,6 +331,35 @@ void Master::tick() {
       pool->signal_all(SIGKILL);
     }
   }
+}
+
+// What `systemctl status` shows, in php-fpm's words, and the watchdog's sign of life.
+void Master::report() {
+  const std::int64_t interval = config_.global.systemd_interval_ms * 1'000'000LL;
+  const std::int64_t elapsed = monotonic_ns() - reported_ns_;
+  if (interval <= 0 || elapsed + kTickMs * 1'000'000LL / 2 < interval) {
+    return;
+  }
+  Pool::Counts counts;
+  std::uint64_t requests = 0;
+  std::uint64_t slow = 0;
+  for (const auto& pool : pools_) {
+    const Pool::Counts one = pool->count();
+    counts.idle += one.idle;
+    counts.active += one.active;
+    requests += pool->board().accepted.load();
+    slow += pool->board().slow.load();
+  }
+  std::array<char, 160> text{};
+  std::snprintf(
+      text.data(), text.size(),
+      "Processes active: %d, idle: %d, Requests: %llu, slow: %llu, Traffic: %.2greq/sec",
+      counts.active, counts.idle, static_cast<unsigned long long>(requests),
+      static_cast<unsigned long long>(slow),
+      static_cast<double>(requests - reported_requests_) * kSecond / static_cast<double>(elapsed));
+  service_manager::status(text.data(), config_.global.systemd_watchdog);
+  reported_ns_ = monotonic_ns();
+  reported_requests_ = requests;
 }
 
 bool Master::all_ended() const {
@@ -352,13 +398,14 @@ void Master::reload() {
   std::vector<pid_t> workers;
   std::vector<int> fds;
   for (const auto& pool : pools_) {
-    sockets.push_back({*pool->config().listen, pool->listen_fd()});
+    sockets.push_back(pool->socket());
     std::vector<pid_t> pids = pool->holder_pids();
     workers.insert(workers.end(), pids.begin(), pids.end());
     std::vector<int> links = pool->worker_fds();
     fds.insert(fds.end(), links.begin(), links.end());
   }
-  ::sd_notify(0, "RELOADING=1\n");
+  sockets.insert(sockets.end(), unclaimed_.begin(), unclaimed_.end());
+  service_manager::reloading();
   OldWorkers::to_environment(sockets, workers, fds);
   log::notice("", "reloading: execvp(\"" + options_.arguments[0] + "\", {" +
                       quoted(options_.arguments) + "})");

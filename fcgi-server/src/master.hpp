@@ -16,7 +16,8 @@
 namespace lwc {
 
 struct MasterOptions {
-  std::vector<std::string> arguments;  ///< argv, to start the successor with on reload
+  std::vector<std::string> arguments;    ///< argv, to start the successor with on reload
+  std::vector<InheritedSocket> sockets;  ///< of the service manager
   UniqueFd startup;  ///< written to once ready, or when that fails; daemonizing waits for it
 };
 
@@ -31,6 +32,7 @@ class Master {
   enum class State { Starting, Running, Finishing, Terminating };
 
   Status start();
+  Status open_sockets();
   Status block_signals();
   void loop();
   void on_signals();
@@ -38,6 +40,7 @@ class Master {
   void reopen_access_logs();
   void read_log();
   void tick();
+  void report();
   void check_ready();
   void finish();
   void terminate();
@@ -52,8 +55,11 @@ class Master {
   UniqueFd signals_;
   LogChannel log_;
   std::vector<std::unique_ptr<Pool>> pools_;
+  std::vector<InheritedSocket> unclaimed_;  // activated and of no pool, kept for a reload's
   OldWorkers old_;
   std::int64_t stop_begun_ns_ = 0;
+  std::int64_t reported_ns_ = 0;  // when the service manager was last told how things are
+  std::uint64_t reported_requests_ = 0;
   bool ready_ = false;
   int exit_status_ = 0;
 };

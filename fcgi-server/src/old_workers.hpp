@@ -15,7 +15,8 @@ namespace lwc {
 
 class OldWorkers {
  public:
-  /// In the successor: what the master before the reload left in the environment. Removes it there.
+  /// In the successor: what the master before the reload left in the environment. Removes it there,
+  /// and adds the sockets to `sockets`.
   static OldWorkers from_environment(std::vector<InheritedSocket>& sockets);
 
   /// In the predecessor, just before exec: leaves it.

@@ -45,9 +45,9 @@ php::Warmup as_request(const config::Warmup& configured) {
 
 }  // namespace
 
-Pool::Pool(config::PoolConfig config, UniqueFd listen, LogChannel& log, std::string engine)
+Pool::Pool(config::PoolConfig config, Listener listener, LogChannel& log, std::string engine)
     : config_(std::move(config)),
-      listen_(std::move(listen)),
+      listener_(std::move(listener)),
       log_(log),
       engine_(std::move(engine)) {}
 
@@ -102,7 +102,7 @@ Status Pool::start_base() {
   }
   if (pid == 0) {
     pair->master.reset();
-    run_base_template(config_, engine_, listen_.get(), access_log_.get(), *board_, log_,
+    run_base_template(config_, engine_, listen_fd(), access_log_.get(), *board_, log_,
                       std::move(pair->other));
   }
   Template base;
@@ -126,12 +126,12 @@ void Pool::add_fds(std::vector<pollfd>& fds) const {
   }
   if (config_.pm == config::ProcessManager::Ondemand && started_workers_ && !stopping_ &&
       count().idle == 0) {
-    fds.push_back({listen_.get(), POLLIN, 0});
+    fds.push_back({listen_fd(), POLLIN, 0});
   }
 }
 
 void Pool::on_readable(int fd) {
-  if (fd == listen_.get()) {
+  if (fd == listen_fd()) {
     manage_ondemand();
     return;
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "listener.hpp"
 #include "log_channel.hpp"
 #include "lwc/message.hpp"
 #include "lwc/template.hpp"
@@ -23,7 +24,7 @@ namespace lwc {
 
 class Pool {
  public:
-  Pool(config::PoolConfig config, UniqueFd listen, LogChannel& log, std::string engine);
+  Pool(config::PoolConfig config, Listener listener, LogChannel& log, std::string engine);
 
   /// Makes the shared memory and forks the base template.
   Status start();
@@ -44,9 +45,10 @@ class Pool {
   /// After log rotation. True: there is an access log, and it was opened anew.
   Result<bool> reopen_access_log();
 
-  /// Nobody can connect any more; every worker ends when it has served what waits in line.
+  /// Nobody can connect any more; every worker ends when it has served what waits in line. The
+  /// line at an activated socket is left to the process that the service manager starts next.
   void stop_gracefully();
-  /// The Unix socket's name goes away. Not for a reload.
+  /// The Unix socket's name goes away, if the socket is ours. Not for a reload.
   void remove_socket();
   void signal_all(int signal);  ///< to every process of the pool
   bool has_processes() const;
@@ -55,8 +57,19 @@ class Pool {
   std::vector<int> worker_fds() const;
 
   const config::PoolConfig& config() const { return config_; }
-  int listen_fd() const { return listen_.get(); }
+  int listen_fd() const { return listener_.fd.get(); }
+  /// For the successor after a reload.
+  InheritedSocket socket() const;
   PoolBoard& board() { return *board_; }
+
+  /// Workers that are not about to end.
+  struct Counts {
+    int idle = 0;
+    int active = 0;
+    std::uint32_t longest_idle = 0;  ///< the slot of the one that has been idle longest
+    bool has_idle = false;
+  };
+  Counts count() const;
 
  private:
   struct Template {
@@ -131,16 +144,9 @@ class Pool {
   void start_workers(int count);
   void stop_worker(std::uint32_t index, Stop how);
   void check_overdue();
-  struct Counts {
-    int idle = 0;
-    int active = 0;
-    std::uint32_t longest_idle = 0;
-    bool has_idle = false;
-  };
-  Counts count() const;
 
   config::PoolConfig config_;
-  UniqueFd listen_;
+  Listener listener_;
   UniqueFd access_log_;
   LogChannel& log_;
   std::string engine_;

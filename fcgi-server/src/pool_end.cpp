@@ -11,20 +11,26 @@
 namespace lwc {
 
 void Pool::remove_socket() {
-  if (config_.listen_is_unix) {
+  if (config_.listen_is_unix && !listener_.activated) {
     ::unlink(config_.listen->c_str());
   }
+}
+
+InheritedSocket Pool::socket() const {
+  return {*config_.listen, listen_fd(), listener_.activated, listener_.name};
 }
 
 void Pool::stop_gracefully() {
   stopping_ = true;
   remove_socket();
-  // For every descriptor of the socket, in whatever process: a worker that stops must not wait for
-  // a connection.
-  ::fcntl(listen_.get(), F_SETFL, ::fcntl(listen_.get(), F_GETFL) | O_NONBLOCK);
+  if (!listener_.activated) {
+    // For every descriptor of the socket, in whatever process: a worker that stops must not wait
+    // for a connection.
+    ::fcntl(listen_fd(), F_SETFL, ::fcntl(listen_fd(), F_GETFL) | O_NONBLOCK);
+  }
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].live) {
-      stop_worker(i, kDrain);
+      stop_worker(i, listener_.activated ? kStopSoon : kDrain);
     }
   }
   dismiss_templates();

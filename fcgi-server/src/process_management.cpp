@@ -121,7 +121,7 @@ void Pool::manage_ondemand() {
     }
     return;
   }
-  pollfd pending{listen_.get(), POLLIN, 0};
+  pollfd pending{listen_fd(), POLLIN, 0};
   if (::poll(&pending, 1, 0) <= 0) {
     return;
   }

@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "functions.hpp"
 #include "lwc/php/interpreter.hpp"
@@ -32,6 +34,18 @@ constexpr char kScanDirectory[] = "/etc/php/8.2/fpm/conf.d";
 bool is_directory(const char* path) {
   struct stat status;
   return ::stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/// Debian's php8.2-fpm leaves its directories behind when it is removed, but takes the extensions'
+/// files out of them. Then libphp's own are the ones that are maintained.
+bool has_ini_files(const char* directory) {
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
+    if (entry.path().extension() == ".ini") {
+      return true;
+    }
+  }
+  return false;
 }
 
 extern "C" int register_extensions() noexcept {
@@ -62,7 +76,7 @@ void choose_ini_files(const StartOptions& options) {
 /// The engine keeps the pointer that getenv() gave it, so that the string must stay.
 int start_module() {
   static char scan[] = "PHP_INI_SCAN_DIR=/etc/php/8.2/fpm/conf.d";
-  const bool ours = std::getenv("PHP_INI_SCAN_DIR") == nullptr && is_directory(kScanDirectory);
+  const bool ours = std::getenv("PHP_INI_SCAN_DIR") == nullptr && has_ini_files(kScanDirectory);
   if (ours) {
     ::putenv(scan);
   }

@@ -109,6 +109,7 @@ class Service:
         self.output_path = space.path / f"{self.name}.out"
         self.process = None
         self.environment = dict(os.environ)
+        self.process_options = {}  # of subprocess.Popen
 
     def command(self):
         raise NotImplementedError
@@ -140,7 +141,7 @@ class Service:
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                             env=self.environment, cwd=self.space.path, start_new_session=True,
-                                            preexec_fn=end_with_parent)
+                                            **{"preexec_fn": end_with_parent} | self.process_options)
         self.space.adopt(self)
         return self
 
