@@ -51,6 +51,7 @@ def test_ready_reload_and_stop_are_told(unit):
     reload_and_wait(unit)
     assert wait_until(lambda: len(unit.manager.heard("READY")) == 2, PATIENCE)
     assert unit.daemon.graceful_stop() == 0
+    assert wait_until(lambda: unit.manager.heard("STOPPING"), PATIENCE)
     order = [key for one in unit.manager.messages for key in one if key in ("READY", "RELOADING", "STOPPING")]
     assert order == ["READY", "RELOADING", "READY", "STOPPING"]
     assert "MONOTONIC_USEC" in unit.manager.heard("RELOADING")[0]
