@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace lwc {
 namespace {
@@ -42,6 +43,7 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   Slot& slot = worker_.slot();
   slot.peak_memory = end.peak_memory;
   slot.stage = Stage::Finishing;
+  slot.uploads_size = 0;  // PHP has deleted them
   bool truncated = false;
   const std::string line = access_.ended(end, &truncated);
   slot.access_size =
@@ -75,6 +77,17 @@ void ChildHost::snapshot_wanted() noexcept {
   text.copy(slot.want.data(), text.size());
   slot.want_size = static_cast<std::uint32_t>(text.size());
   slot.exchange.report.wants_snapshot = 1;
+}
+
+// Where there is no more room, a file is left behind if the request is killed.
+void ChildHost::upload_stored(const char* path) noexcept {
+  Slot& slot = worker_.slot();
+  const std::size_t used = slot.uploads_size.load();
+  const std::size_t size = std::strlen(path) + 1;
+  if (size <= slot.uploads.size() - used) {
+    std::memcpy(slot.uploads.data() + used, path, size);
+    slot.uploads_size.store(static_cast<std::uint32_t>(used + size));
+  }
 }
 
 void ChildHost::log(php::LogLevel level, const char* text) noexcept {

@@ -20,6 +20,7 @@ class ChildHost final : public php::Host {
   void request_started(const php::RequestStart& start) noexcept override;
   void request_ended(const php::RequestEnd& end) noexcept override;
   void snapshot_wanted() noexcept override;
+  void upload_stored(const char* path) noexcept override;
   void log(php::LogLevel level, const char* text) noexcept override;
   bool status(StatusVisitor add, void* context) noexcept override;
 

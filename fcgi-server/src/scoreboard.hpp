@@ -61,6 +61,8 @@ struct Slot {
   std::atomic<std::uint32_t> access_size{0};  ///< bytes used of `access_line`
   std::array<char, 1032> access_line{};       ///< the child's line for the access log, with its end
   SlotFigures figures;
+  std::atomic<std::uint32_t> uploads_size{0};  ///< bytes used of `uploads`
+  std::array<char, 8192> uploads{};  ///< files of the request's uploads, each with its ending zero
   std::atomic<std::uint32_t> want_size{0};  ///< bytes used of `want`
   std::array<char, 8192> want{};  ///< encoded php::Warmup of a site that asks for a snapshot
 };

@@ -76,6 +76,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  delete_uploads();  // of a request that took its worker with it
   state_->log_generation = options_.access.generation;
   g_dead_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   g_listen_fd = listen_fd_;
@@ -419,6 +420,7 @@ void Worker::begin_request(Job& job) {
   slot_->exchange.fault.signal = 0;
   slot_->exchange.child_pid = 0;
   slot_->access_size = 0;
+  slot_->uploads_size = 0;
   slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();
   board_.accepted.fetch_add(1, std::memory_order_relaxed);
@@ -453,6 +455,7 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   const ChildReport& report = slot.exchange.report;
   if (outcome.end != Outcome::End::Done) {
     report_end(outcome);
+    delete_uploads();
   }
   if (log::logger().is_enabled(log::Level::Debug)) {
     report_cost();
@@ -471,6 +474,21 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   }
   if (report.wants_snapshot != 0) {
     ask_for_snapshot();
+  }
+}
+
+// What the client of a request uploaded that did not come to its end. Here and not in the master:
+// the names come from a child, so no more may be done with them than the child could do.
+void Worker::delete_uploads() {
+  const std::size_t size =
+      std::min<std::size_t>(slot_->uploads_size.exchange(0), slot_->uploads.size());
+  for (std::string_view rest(slot_->uploads.data(), size); !rest.empty();) {
+    const std::size_t end = rest.find('\0');
+    if (end == std::string_view::npos) {
+      break;
+    }
+    ::unlink(rest.data());
+    rest.remove_prefix(end + 1);
   }
 }
 

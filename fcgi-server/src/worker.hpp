@@ -66,6 +66,7 @@ class Worker final : public Server {
   SnapshotId choose_snapshot();
   void begin_request(Job& job);
   void drop_connection();
+  void delete_uploads();
   void report_end(const Outcome& outcome);
   void report_cost();
   void ask_for_snapshot();

@@ -18,6 +18,7 @@
 #include "php.hpp"
 #include "sapi_module.hpp"
 #include "script_path.hpp"
+#include "upload_files.hpp"
 
 namespace lwc::php {
 
@@ -137,6 +138,7 @@ void open_request(Transport& transport) {
   request.finished = false;
   request.log_started = false;
   request.body_file = -1;
+  forget_uploads();
 }
 
 void fill_request_info() {

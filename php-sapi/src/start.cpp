@@ -17,6 +17,7 @@
 #include "opcache.hpp"
 #include "php.hpp"
 #include "sapi_module.hpp"
+#include "upload_files.hpp"
 
 extern "C" {
 #include <ext/standard/info.h>
@@ -135,6 +136,7 @@ Status start(const StartOptions& options) {
     return Error{"PHP could not be started; the messages above say why"};
   }
   find_opcache();
+  watch_uploads();
   return ok();
 }
 

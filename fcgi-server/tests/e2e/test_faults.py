@@ -9,7 +9,8 @@ import re
 import pytest
 
 from harness import LwcFpm, Workspace
-from harness.fastcgi import ConnectionClosed
+from harness.fastcgi import STDIN, ConnectionClosed, begin_record, params_records, record
+from harness.processes import wait_until
 
 from .footprint import assert_unchanged, private, settled
 from .served import PATIENCE, Served
@@ -149,3 +150,34 @@ def test_endless_request(served, name):
     assert bad in log
     assert served.get(good).text == "good"
     assert_unchanged(served, before)
+
+
+UPLOAD = (b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n' + b"x" * 10_000 +
+          b'\r\n--b\r\nContent-Disposition: form-data; name="g"; filename="b"\r\n\r\n' + b"y" * 10_000 + b"\r\n--b--\r\n")
+FORM = "multipart/form-data; boundary=b"
+
+
+@pytest.mark.parametrize("snapshot", [False, True], ids=["base", "snapshot"])
+@pytest.mark.parametrize("name", ["signal SIGSEGV", "SIGKILL", "_exit in C code", "memory limit"])
+def test_upload_of_a_request_that_does_not_end(served, name, snapshot):
+    """What the client uploaded goes with the request; php-fpm leaves it in upload_tmp_dir."""
+    point = "$r = lwc_snapshot();" if snapshot else ""
+    bad = served.script(f"{point} if (count($_FILES) == 2) {{ {FAULTS[name].code} }} echo 'good';", "bad.php")
+    served.start(children=2, lwc={"warmup": [bad]} if snapshot else {})
+    for _ in range(20):
+        answer_to(served, bad, body=UPLOAD, content_type=FORM)
+        assert served.get(bad).text == "good"
+    assert wait_until(lambda: not list(served.data.glob("php*")), PATIENCE), list(served.data.iterdir())
+
+
+def test_upload_that_is_killed_on_the_way(served):
+    served.prepare(children=2, settings={"request_terminate_timeout": "1s"}).start()
+    script = served.script("echo 'good';")
+    body = UPLOAD.replace(b"x", b"x" * 20)  # PHP makes the file when its buffer is full
+    params = served.params(script, method="POST", body_length=len(body), content_type=FORM)
+    with served.connect(timeout=PATIENCE) as connection:
+        connection.send(begin_record() + params_records(params) + record(STDIN, body[:60_000]))
+        assert wait_until(lambda: list(served.data.glob("php*")), PATIENCE)
+        served.wait_for_log("execution timed out")
+    assert served.get(script).text == "good"
+    assert wait_until(lambda: not list(served.data.glob("php*")), PATIENCE), list(served.data.iterdir())
