@@ -278,30 +278,49 @@ static int restore_contents(struct mm_struct *mm, struct mm_struct *snap,
 	return 0;
 }
 
-static int charge(struct mm_struct *mm, struct vm_area_struct *vma)
+static int charge(struct mm_struct *mm, struct vm_area_struct *vma,
+		  unsigned long pages)
 {
 	if (!(vma->vm_flags & VM_ACCOUNT))
 		return 0;
-	return security_vm_enough_memory_mm(mm, vma_pages(vma));
+	return security_vm_enough_memory_mm(mm, pages);
 }
 
-static void uncharge(struct vm_area_struct *vma)
+static void uncharge(struct vm_area_struct *vma, unsigned long pages)
 {
 	if (vma->vm_flags & VM_ACCOUNT)
-		vm_unacct_memory(vma_pages(vma));
+		vm_unacct_memory(pages);
 }
 
-/* Insert a copy of one of the snapshot's mappings, as dup_mmap() does */
-static int insert_copy(struct mm_struct *mm, struct vm_area_struct *src)
+/**
+ * lwc_insert_copy - insert a copy of a part of a mapping, as dup_mmap() does
+ * @mm: where, at the same addresses; nothing is there
+ * @src: a mapping of another address space
+ * @start: first byte
+ * @end: first byte behind
+ *
+ * Context: both mmap locks held for writing. The caller flushes the source's
+ * translations, which are write-protected.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lwc_insert_copy(struct mm_struct *mm, struct vm_area_struct *src,
+		    unsigned long start, unsigned long end)
 {
+	unsigned long pages = (end - start) >> PAGE_SHIFT;
 	struct vm_area_struct *vma;
 	int err = -ENOMEM;
 
-	if (charge(mm, src))
+	if (charge(mm, src, pages))
 		return -ENOMEM;
 	vma = vm_area_dup(src);
 	if (!vma)
 		goto err_charge;
+	vma->vm_start = start;
+	vma->vm_end = end;
+	vma->vm_pgoff += (start - src->vm_start) >> PAGE_SHIFT;
+	vm_flags_clear(vma, VM_LOCKED_MASK);
+	userfaultfd_reset_ctx(vma);
 	err = vma_dup_policy(src, vma);
 	if (err)
 		goto err_vma;
@@ -322,11 +341,11 @@ static int insert_copy(struct mm_struct *mm, struct vm_area_struct *src)
 	err = vma_link(mm, vma);
 	if (err)
 		goto err_file;
-	vm_stat_account(mm, vma->vm_flags, vma_pages(vma));
+	vm_stat_account(mm, vma->vm_flags, pages);
 	if (vma->vm_flags & VM_WIPEONFORK)
 		return 0;
 	vma_start_write(src);
-	return copy_page_subrange(vma, src, src->vm_start, src->vm_end);
+	return copy_page_subrange(vma, src, start, end);
 
 err_file:
 	if (vma->vm_ops && vma->vm_ops->close)
@@ -339,7 +358,7 @@ err_policy:
 err_vma:
 	vm_area_free(vma);
 err_charge:
-	uncharge(src);
+	uncharge(src, pages);
 	return err;
 }
 
@@ -360,7 +379,7 @@ static int rebuild(struct mm_struct *mm, struct mm_struct *snap,
 		return err;
 	vma_iter_set(&vmi, start);
 	for_each_vma_range(vmi, src, end) {
-		err = insert_copy(mm, src);
+		err = lwc_insert_copy(mm, src, src->vm_start, src->vm_end);
 		if (err)
 			return err;
 	}

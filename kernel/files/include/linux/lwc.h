@@ -64,13 +64,37 @@ struct lwc_mm {
 	struct lwc_range ranges[LWC_MAX_RANGES];
 };
 
+/*
+ * In mm_struct.flags: there may be memory that lwCs share. The topmost bit, far
+ * from those of sched/coredump.h.
+ */
+#define MMF_LWC_SHARED	(BITS_PER_LONG - 1)
+
+/* mm/lwc.c */
 int lwc_mm_restore(struct mm_struct *mm, struct mm_struct *snap);
+int lwc_insert_copy(struct mm_struct *mm, struct vm_area_struct *src,
+		    unsigned long start, unsigned long end);
+
+/* mm/lwc_share.c */
+int lwc_mm_share(struct mm_struct *mm, unsigned long start, unsigned long end,
+		 struct list_head *uf);
+int lwc_mm_unshare(struct mm_struct *mm, unsigned long start,
+		   unsigned long end);
+int lwc_mm_refuse_rings(struct mm_struct *mm);
+int lwc_mm_prefault(struct mm_struct *mm);
+int lwc_mm_overlay_check(struct mm_struct *to, struct mm_struct *from,
+			 unsigned long start, unsigned long end, bool share);
+int lwc_mm_overlay(struct mm_struct *to, struct mm_struct *from,
+		   unsigned long start, unsigned long end, bool share,
+		   struct list_head *uf);
+bool __lwc_share_discard(struct vm_area_struct *vma, unsigned long start,
+			 unsigned long end);
 
 int __lwc_fork(struct task_struct *child, u64 clone_flags);
 void __lwc_fork_abort(struct task_struct *child);
 void __lwc_exit_task(struct task_struct *tsk);
 void __lwc_exec(struct task_struct *tsk);
-int __lwc_unshare(void);
+int __lwc_unshare(unsigned long flags);
 void __lwc_mm_free(struct mm_struct *mm);
 vm_fault_t __lwc_mm_fault(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned int flags, struct pt_regs *regs);
@@ -86,14 +110,23 @@ void __lwc_block_async(sigset_t *set);
 bool __lwc_contains_signals(struct task_struct *tsk);
 struct k_sigaction *__lwc_sigaction(struct task_struct *tsk, int sig);
 bool __lwc_access_denied(struct task_struct *target);
+bool __lwc_mm_denied(struct mm_struct *mm);
+bool __lwc_in_child(void);
+unsigned long __lwc_oom_pages(struct task_struct *tsk);
 int lwc_proc_show(struct seq_file *m, struct pid_namespace *ns,
 		  struct pid *pid, struct task_struct *task);
+
+static inline bool lwc_mm_shares(const struct mm_struct *mm)
+{
+	return mm && test_bit(MMF_LWC_SHARED, &mm->flags);
+}
 
 /* copy_process(): a thread is born where its parent is, a process in a copy */
 static inline int lwc_fork(struct task_struct *child, u64 clone_flags)
 {
 	child->lwc = NULL;
-	return current->lwc ? __lwc_fork(child, clone_flags) : 0;
+	return current->lwc || current->signal->lwc || lwc_mm_shares(current->mm) ?
+		__lwc_fork(child, clone_flags) : 0;
 }
 
 /* copy_process() failed behind lwc_fork() */
@@ -118,9 +151,9 @@ static inline void lwc_exec(struct task_struct *tsk)
 }
 
 /* unshare(), before a table may be replaced */
-static inline int lwc_unshare(void)
+static inline int lwc_unshare(unsigned long flags)
 {
-	return current->lwc ? __lwc_unshare() : 0;
+	return current->lwc ? __lwc_unshare(flags) : 0;
 }
 
 static inline void lwc_mm_init(struct mm_struct *mm)
@@ -149,6 +182,14 @@ static inline void lwc_mm_changed(struct mm_struct *mm, unsigned long start,
 {
 	if (unlikely(mm->lwc))
 		__lwc_mm_changed(mm, start, end);
+}
+
+/* MADV_DONTNEED: true if the memory is shared by lwCs, and gone for all now */
+static inline bool lwc_share_discard(struct vm_area_struct *vma,
+				     unsigned long start, unsigned long end)
+{
+	return unlikely(lwc_mm_shares(vma->vm_mm)) &&
+	       __lwc_share_discard(vma, start, end);
 }
 
 static inline bool lwc_trap_pending(void)
@@ -207,6 +248,30 @@ static inline bool lwc_access_denied(struct task_struct *target)
 	return unlikely(current->lwc) && __lwc_access_denied(target);
 }
 
+/* A descriptor stands for this address space: may it be used here? */
+static inline bool lwc_mm_denied(struct mm_struct *mm)
+{
+	return unlikely(current->lwc) && __lwc_mm_denied(mm);
+}
+
+/* Is the calling thread in an lwC that was created by another one? */
+static inline bool lwc_in_child(void)
+{
+	return unlikely(current->lwc) && __lwc_in_child();
+}
+
+/* Is a thread of the calling one's process in another lwC? */
+static inline bool lwc_elsewhere(const struct task_struct *tsk)
+{
+	return lwc_task(tsk) && READ_ONCE(tsk->mm) != current->mm;
+}
+
+/* oom_badness(), under task_lock: what lwCs have that the task is not in */
+static inline unsigned long lwc_oom_pages(struct task_struct *tsk)
+{
+	return unlikely(READ_ONCE(tsk->signal->lwc)) ? __lwc_oom_pages(tsk) : 0;
+}
+
 #else /* !CONFIG_LWC */
 
 static inline int lwc_fork(struct task_struct *child, u64 clone_flags)
@@ -226,7 +291,7 @@ static inline void lwc_exec(struct task_struct *tsk)
 {
 }
 
-static inline int lwc_unshare(void)
+static inline int lwc_unshare(unsigned long flags)
 {
 	return 0;
 }
@@ -249,6 +314,12 @@ static inline vm_fault_t lwc_mm_fault(struct vm_area_struct *vma,
 static inline void lwc_mm_changed(struct mm_struct *mm, unsigned long start,
 				  unsigned long end)
 {
+}
+
+static inline bool lwc_share_discard(struct vm_area_struct *vma,
+				     unsigned long start, unsigned long end)
+{
+	return false;
 }
 
 static inline bool lwc_trap_pending(void)
@@ -302,6 +373,26 @@ static inline bool lwc_task(const struct task_struct *tsk)
 static inline bool lwc_access_denied(struct task_struct *target)
 {
 	return false;
+}
+
+static inline bool lwc_mm_denied(struct mm_struct *mm)
+{
+	return false;
+}
+
+static inline bool lwc_in_child(void)
+{
+	return false;
+}
+
+static inline bool lwc_elsewhere(const struct task_struct *tsk)
+{
+	return false;
+}
+
+static inline unsigned long lwc_oom_pages(struct task_struct *tsk)
+{
+	return 0;
 }
 
 #endif /* CONFIG_LWC */

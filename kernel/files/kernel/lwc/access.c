@@ -14,6 +14,7 @@
  * thread is may change between the check and the access.
  */
 #include <linux/atomic.h>
+#include <linux/mm_types.h>
 #include <linux/rcupdate.h>
 
 #include "internal.h"
@@ -50,4 +51,32 @@ bool __lwc_access_denied(struct task_struct *target)
 	if (!mark || target == current)
 		return false;
 	return READ_ONCE(target->signal->lwc) || mark_of(target) != mark;
+}
+
+/*
+ * A descriptor of /proc/PID/mem or of userfaultfd stands for an address space,
+ * and may be inherited or received. Where it is not the thread's own, it is good
+ * only if the process that has it could be looked into as well.
+ */
+bool __lwc_mm_denied(struct mm_struct *mm)
+{
+	u64 mark = current->lwc->mark;
+	bool denied = true;
+
+	if (!mark || mm == current->mm)
+		return false;
+#ifdef CONFIG_MEMCG
+	rcu_read_lock();
+	if (rcu_dereference(mm->owner))
+		denied = __lwc_access_denied(rcu_dereference(mm->owner));
+	rcu_read_unlock();
+#endif
+	return denied;
+}
+
+bool __lwc_in_child(void)
+{
+	const struct lwc *cur = current->lwc->cur;
+
+	return cur && lwc_is_child(cur);
 }

@@ -49,6 +49,27 @@ static void visit_tables(struct lwc *lwc,
 		lwc_fd_visit(flow->files, fn);
 }
 
+/*
+ * Is the table of a dormant lwC counted with another one that has it? Twice
+ * would be too much.
+ */
+static bool counted_elsewhere(struct lwc *lwc)
+{
+	struct lwc *other;
+	bool before = true;
+
+	if (!lwc->shares_table)
+		return false;
+	list_for_each_entry(other, &lwc->proc->lwcs, node) {
+		if (other == lwc)
+			before = false;
+		else if (other->files == lwc->files &&
+			 (before || !other->shares_table))
+			return true;
+	}
+	return false;
+}
+
 static void mark_roots(struct lwc_proc *proc)
 {
 	struct lwc *lwc;
@@ -62,7 +83,7 @@ static void mark_roots(struct lwc_proc *proc)
 	list_for_each_entry(lwc, &proc->lwcs, node) {
 		if (lwc->creator)
 			lwc->creator->explained++;
-		if (!lwc->inside)
+		if (!lwc->inside && !counted_elsewhere(lwc))
 			visit_tables(lwc, count_found);
 	}
 	list_for_each_entry(lwc, &proc->lwcs, node)

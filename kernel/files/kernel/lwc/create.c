@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
 
 #include <trace/events/lwc.h>
 
@@ -46,6 +47,65 @@ static unsigned long page_limit(const struct lwc_create_args *args,
 	return outer && limit ? min(outer, limit) : outer ?: limit;
 }
 
+static int share_piece(const struct lwc_spec *line, u64 start, u64 end,
+		       void *uf)
+{
+	if (line->how != LWC_HOW_SHARE)
+		return 0;
+	return lwc_mm_share(current->mm, start, end, uf);
+}
+
+/* Make what the new lwC is to share such that it can */
+static int share_ranges(const struct lwc_specs *specs)
+{
+	struct mm_struct *mm = current->mm;
+	LIST_HEAD(uf);
+	int err;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	err = lwc_specs_each(specs, LWC_WHAT_MEMORY, share_piece, &uf);
+	mmap_write_unlock(mm);
+	userfaultfd_unmap_complete(mm, &uf);
+	return err;
+}
+
+/* What the creator shares with others is copied where it is not shared here */
+static int unshare_rest(const struct lwc_specs *specs, struct mm_struct *mm)
+{
+	const struct lwc_spec *line;
+	u64 at, until;
+	int err = 0;
+
+	if (!lwc_mm_shares(current->mm))
+		return 0;
+	set_bit(MMF_LWC_SHARED, &mm->flags);
+	for (at = 0; at < TASK_SIZE_MAX && !err; at = until) {
+		line = lwc_specs_at(specs, LWC_WHAT_MEMORY, at, &until);
+		if (!line || line->how != LWC_HOW_SHARE)
+			err = lwc_mm_unshare(mm, at, until);
+	}
+	return err;
+}
+
+static int prepare_mm(const struct lwc_specs *specs, struct mm_struct *mm)
+{
+	int err = lwc_specs_apply_mm(specs, mm);
+
+	if (!err)
+		err = unshare_rest(specs, mm);
+	return err ?: lwc_mm_refuse_rings(mm);
+}
+
+static struct mm_struct *copy_snapshot(struct mm_struct *from)
+{
+	struct mm_struct *mm = copy_mm(from);
+
+	if (!IS_ERR(mm) && lwc_mm_shares(from))
+		set_bit(MMF_LWC_SHARED, &mm->flags);
+	return mm;
+}
+
 static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
 		   const struct lwc_specs *specs)
 {
@@ -53,6 +113,14 @@ static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
 	struct mm_struct *mm;
 	int err;
 
+	if (lwc_specs_all(specs, LWC_WHAT_MEMORY, LWC_HOW_SHARE)) {
+		mmget(current->mm);
+		lwc->mm = current->mm;
+		return 0;
+	}
+	err = share_ranges(specs);
+	if (err)
+		return err;
 	mm = copy_mm(current->mm);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
@@ -60,24 +128,32 @@ static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
 		lwc->snap->mm = mm;
 	else
 		lwc->mm = mm;
-	err = lwc_specs_apply_mm(specs, mm);
+	err = prepare_mm(specs, mm);
 	if (err)
 		return err;
 	if (lwc->snap) {
 		/* Nobody runs in the snapshot; the lwC is a copy of it */
-		mm = copy_mm(mm);
+		mm = copy_snapshot(mm);
 		if (IS_ERR(mm))
 			return PTR_ERR(mm);
 		lwc->mm = mm;
 	}
-	return lwc->snap || limit ? lwc_mm_track(mm, limit) : 0;
+	err = lwc->snap || limit ? lwc_mm_track(mm, limit) : 0;
+	if (!err && args->flags & LWC_CREATE_PREFAULT)
+		err = lwc_mm_prefault(mm);
+	return err;
 }
 
 static int add_creator_fd(struct lwc *lwc, const struct lwc_specs *specs)
 {
-	struct file *file = lwc_file_new(lwc->creator, NULL);
+	struct lwc_rights *rights = lwc_rights_granted(specs);
+	struct file *file;
 	int nr;
 
+	if (IS_ERR(rights))
+		return PTR_ERR(rights);
+	file = lwc_file_new(lwc->creator, rights);
+	kfree(rights);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	nr = lwc_fd_install(lwc->files, file, true);
@@ -91,11 +167,31 @@ static int add_creator_fd(struct lwc *lwc, const struct lwc_specs *specs)
 	return 0;
 }
 
-static int make_tables(struct lwc *lwc, const struct lwc_specs *specs)
+/*
+ * The table of the creator itself: a descriptor for the creator appears in it,
+ * and stays.
+ */
+static int share_tables(struct lwc *lwc, const struct lwc_specs *specs)
 {
-	struct files_struct *files = dup_fd(current->files, NULL);
 	int err;
 
+	lwc->files = current->files;
+	lwc->fs = current->fs;
+	lwc->shares_table = true;
+	lwc->parked = true;
+	lwc_get_tables(lwc);
+	err = lwc_files_refuse_rings(lwc->files);
+	return err ?: add_creator_fd(lwc, specs);
+}
+
+static int make_tables(struct lwc *lwc, const struct lwc_specs *specs)
+{
+	struct files_struct *files;
+	int err;
+
+	if (lwc_specs_all(specs, LWC_WHAT_FILES, LWC_HOW_SHARE))
+		return share_tables(lwc, specs);
+	files = dup_fd(current->files, NULL);
 	if (IS_ERR(files))
 		return PTR_ERR(files);
 	lwc->files = files;
@@ -104,7 +200,9 @@ static int make_tables(struct lwc *lwc, const struct lwc_specs *specs)
 	if (!lwc->fs)
 		return -ENOMEM;
 	lwc_specs_apply_files(specs, files);
-	err = lwc_fd_own_files(files, true);
+	err = lwc_files_refuse_rings(files);
+	if (!err)
+		err = lwc_fd_own_files(files, true);
 	if (err)
 		return err;
 	return add_creator_fd(lwc, specs);
@@ -149,14 +247,19 @@ static struct lwc_flow *make_flow(struct lwc *lwc,
 	return flow;
 }
 
-static int make_flows(struct lwc *lwc, struct lwc_event __user *event,
-		      size_t event_size)
+static int make_flows(struct lwc *lwc, const struct lwc_specs *specs,
+		      struct lwc_event __user *event, size_t event_size)
 {
 	struct lwc_flow *flow = make_flow(lwc, event, event_size);
+	int err = 0;
 
 	if (!flow)
 		return -ENOMEM;
 	lwc_flow_link(flow, current->lwc);
+	if (lwc_specs_all(specs, LWC_WHAT_CRED, LWC_HOW_SHARE))
+		err = lwc_flow_share_cred(flow, current->lwc->flow);
+	if (err)
+		return err;
 	if (!lwc->snap)
 		return 0;
 	flow = lwc_flow_alloc(lwc, current);
@@ -259,7 +362,7 @@ static int fill(struct lwc *lwc, const struct lwc_create_args *args,
 		if (err)
 			return err;
 	}
-	return make_flows(lwc, event, event_size);
+	return make_flows(lwc, specs, event, event_size);
 }
 
 static void publish(struct lwc *lwc)
@@ -295,6 +398,8 @@ static struct lwc *create(const struct lwc_create_args *args,
 	mutex_unlock(&cur->proc->mutex);
 	if (!err)
 		return lwc;
+	if (lwc->shares_table && lwc->creator_fd >= 0)
+		lwc_fd_close(current->files, lwc->creator_fd);
 	lwc_put(lwc);
 	return ERR_PTR(err);
 }
@@ -327,6 +432,23 @@ static int create_fd(const struct lwc_create_args *args,
 	return nr;
 }
 
+/* What has no snapshot of its own cannot be put back to one */
+static int check_specs(const struct lwc_create_args *args,
+		       const struct lwc_specs *specs)
+{
+	bool memory = lwc_specs_all(specs, LWC_WHAT_MEMORY, LWC_HOW_SHARE);
+	int err = lwc_specs_check_create(specs);
+
+	if (err)
+		return err;
+	if (memory && (args->memory_limit || args->flags & LWC_CREATE_PREFAULT))
+		return -EINVAL;
+	if (!(args->flags & LWC_CREATE_ROLLBACK))
+		return 0;
+	return memory || lwc_specs_all(specs, LWC_WHAT_FILES, LWC_HOW_SHARE) ||
+	       lwc_specs_all(specs, LWC_WHAT_CRED, LWC_HOW_SHARE) ? -EINVAL : 0;
+}
+
 /**
  * lwc_do_create - lwc_create() with checked flags
  * @args: the arguments
@@ -343,8 +465,6 @@ int lwc_do_create(const struct lwc_create_args *args,
 	struct lwc_task *lt;
 	int err;
 
-	if (args->flags & LWC_CREATE_PREFAULT)
-		return -EOPNOTSUPP;
 	err = lwc_arch_check();
 	if (!err)
 		err = check_quiet();
@@ -353,10 +473,12 @@ int lwc_do_create(const struct lwc_create_args *args,
 	lt = lwc_task_current();
 	if (IS_ERR(lt))
 		return PTR_ERR(lt);
-	err = lwc_specs_read(&specs, args);
+	err = lwc_specs_read(&specs, args->specs, args->nr_specs);
 	if (err)
 		return err;
-	err = create_fd(args, &specs, event, event_size);
+	err = check_specs(args, &specs);
+	if (!err)
+		err = create_fd(args, &specs, event, event_size);
 	lwc_specs_free(&specs);
 	return err;
 }

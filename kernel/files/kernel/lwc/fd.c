@@ -58,7 +58,7 @@ const struct file_operations lwc_fops = {
 
 static struct lwc_rights *rights_copy(const struct lwc_rights *rights)
 {
-	return kmemdup(rights, struct_size(rights, specs, rights->nr),
+	return kmemdup(rights, struct_size(rights, right, rights->nr),
 		       GFP_KERNEL_ACCOUNT);
 }
 
@@ -98,6 +98,44 @@ err_fd:
 }
 
 /**
+ * lwc_fd_file - the file of an lwC descriptor of the caller
+ * @nr: the descriptor
+ *
+ * Return: the file with a reference, or an ERR_PTR: -EBADF no such descriptor,
+ * -EINVAL it names no lwC.
+ */
+struct file *lwc_fd_file(int nr)
+{
+	struct file *file = fget(nr);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (file->f_op == &lwc_fops)
+		return file;
+	fput(file);
+	return ERR_PTR(-EINVAL);
+}
+
+/* The lwC with a reference, or -ESTALE: it is none of this process any more */
+struct lwc *lwc_from_file(const struct file *file)
+{
+	struct lwc_fd *fd = file->private_data;
+	struct lwc *lwc = fd->lwc;
+
+	if (!lwc || lwc->proc != READ_ONCE(current->signal->lwc) || !lwc->mm)
+		return ERR_PTR(-ESTALE);
+	return lwc_get(lwc);
+}
+
+/* What may be overlaid through it: goes with the file; NULL for nothing */
+const struct lwc_rights *lwc_file_rights(const struct file *file)
+{
+	struct lwc_fd *fd = file->private_data;
+
+	return fd->rights;
+}
+
+/**
  * lwc_from_fd - the lwC that a descriptor of the caller names
  * @nr: the descriptor
  *
@@ -106,24 +144,43 @@ err_fd:
  */
 struct lwc *lwc_from_fd(int nr)
 {
-	struct file *file = fget(nr);
-	struct lwc_fd *fd;
+	struct file *file = lwc_fd_file(nr);
 	struct lwc *lwc;
 
-	if (!file)
-		return ERR_PTR(-EBADF);
-	if (file->f_op != &lwc_fops) {
-		fput(file);
-		return ERR_PTR(-EINVAL);
-	}
-	fd = file->private_data;
-	lwc = fd->lwc;
-	if (!lwc || lwc->proc != READ_ONCE(current->signal->lwc) || !lwc->mm)
-		lwc = ERR_PTR(-ESTALE);
-	else
-		lwc_get(lwc);
+	if (IS_ERR(file))
+		return ERR_CAST(file);
+	lwc = lwc_from_file(file);
 	fput(file);
 	return lwc;
+}
+
+/**
+ * lwc_fd_replace - put another file in the place of one
+ * @nr: a descriptor of the caller
+ * @old: the file that is expected there
+ * @file: the other one; its reference goes into the table on success
+ *
+ * Whether it is closed on exec stays.
+ *
+ * Return: 0, or -EBADF: another thread has changed it meanwhile.
+ */
+int lwc_fd_replace(unsigned int nr, struct file *old, struct file *file)
+{
+	struct files_struct *files = current->files;
+	struct fdtable *fdt;
+	int err = -EBADF;
+
+	file->f_flags = old->f_flags;
+	spin_lock(&files->file_lock);
+	fdt = files_fdtable(files);
+	if (nr < fdt->max_fds && files_lookup_fd_locked(files, nr) == old) {
+		rcu_assign_pointer(fdt->fd[nr], file);
+		err = 0;
+	}
+	spin_unlock(&files->file_lock);
+	if (!err)
+		filp_close(old, files);
+	return err;
 }
 
 /*

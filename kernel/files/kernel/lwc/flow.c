@@ -56,8 +56,7 @@ void lwc_fs_put(struct fs_struct *fs)
 void lwc_flow_free(struct lwc_flow *flow)
 {
 	lwc_deadline_stop(flow);
-	if (flow->cred)
-		put_cred(flow->cred);
+	lwc_flow_drop_creds(flow);
 	if (flow->files)
 		put_files_struct(flow->files);
 	lwc_fs_put(flow->fs);

@@ -31,6 +31,7 @@
 struct cred;
 struct file;
 struct fs_struct;
+struct lwc_cell;
 
 /**
  * struct lwc_proc - the lwCs of one process
@@ -121,6 +122,9 @@ enum lwc_flow_state {
  * @arch: registers
  * @user: user pointers and signal mask
  * @cred: the thread's credential there
+ * @cell: where the credential is, if other flows of the thread have it too
+ * @own_cred: @cred before an overlay of the credential, or NULL
+ * @own_cell: @cell before that
  * @files: the thread's own table, if it is not that of the lwC, or NULL
  * @fs: the same for the directories
  * @event: where user space wants to read why it was switched in
@@ -139,6 +143,9 @@ struct lwc_flow {
 	struct lwc_arch arch;
 	struct lwc_user user;
 	const struct cred *cred;
+	struct lwc_cell *cell;
+	const struct cred *own_cred;
+	struct lwc_cell *own_cell;
 	struct files_struct *files;
 	struct fs_struct *fs;
 	struct lwc_event __user *event;
@@ -184,6 +191,7 @@ struct lwc_snapshot {
  * @mm: holds a user reference, so that a dormant one does not look exited
  * @files: its table
  * @fs: its directories and umask
+ * @shares_table: @files may be another lwC's too, which had it first
  * @parked: @files and @fs have a reference of the lwC itself. Else the only
  *          thread inside has it, so that descriptor look-up stays cheap there.
  * @contained: it or a creator of it has LWC_CREATE_TRAP_FAULT
@@ -216,6 +224,7 @@ struct lwc {
 	struct mm_struct *mm;
 	struct files_struct *files;
 	struct fs_struct *fs;
+	bool shares_table;
 	bool parked;
 	bool contained;
 	struct lwc_actions *actions;
@@ -250,15 +259,29 @@ struct lwc_calls {
 };
 
 /**
+ * struct lwc_right - a piece of what a descriptor allows to overlay
+ * @what: LWC_WHAT_*
+ * @how: LWC_HOW_COPY, or LWC_HOW_SHARE for both
+ * @start: first byte or descriptor
+ * @end: first one behind
+ */
+struct lwc_right {
+	u16 what;
+	u16 how;
+	u64 start;
+	u64 end;
+};
+
+/**
  * struct lwc_rights - what a descriptor allows to overlay
  * @all: everything
- * @nr: lines in @specs
- * @specs: else what these name
+ * @nr: pieces in @right
+ * @right: else these, which do not overlap
  */
 struct lwc_rights {
 	bool all;
 	unsigned int nr;
-	struct lwc_spec specs[];
+	struct lwc_right right[];
 };
 
 /**
@@ -324,7 +347,11 @@ void lwc_collect(struct lwc_proc *proc);
 /* fd.c */
 extern const struct file_operations lwc_fops;
 struct file *lwc_file_new(struct lwc *lwc, const struct lwc_rights *rights);
+struct file *lwc_fd_file(int nr);
+struct lwc *lwc_from_file(const struct file *file);
+const struct lwc_rights *lwc_file_rights(const struct file *file);
 struct lwc *lwc_from_fd(int fd);
+int lwc_fd_replace(unsigned int nr, struct file *old, struct file *file);
 int lwc_fd_install(struct files_struct *files, struct file *file, bool cloexec);
 void lwc_fd_close(struct files_struct *files, unsigned int nr);
 int lwc_fd_find(struct lwc_flow *flow, const struct lwc *lwc);
@@ -361,6 +388,7 @@ struct lwc_tables {
 };
 
 bool lwc_rings_busy(void);
+void lwc_use_mm(struct mm_struct *mm);
 void lwc_park(struct lwc *lwc);
 int lwc_go(struct lwc *target, const struct lwc_switch_args *args,
 	   struct lwc_event *event, bool discard);
@@ -373,11 +401,67 @@ struct lwc_specs {
 	unsigned int nr;
 };
 
-int lwc_specs_read(struct lwc_specs *specs, const struct lwc_create_args *args);
+/* Behind the last descriptor there can be */
+#define LWC_FILES_END	((u64)INT_MAX + 1)
+
+typedef int (*lwc_piece_fn)(const struct lwc_spec *line, u64 start, u64 end,
+			    void *data);
+
+int lwc_specs_read(struct lwc_specs *specs, u64 from, unsigned int nr);
 void lwc_specs_free(struct lwc_specs *specs);
+const struct lwc_spec *lwc_specs_at(const struct lwc_specs *specs, u16 what,
+				    u64 at, u64 *until);
+int lwc_specs_each(const struct lwc_specs *specs, u16 what, lwc_piece_fn fn,
+		   void *data);
+bool lwc_specs_all(const struct lwc_specs *specs, u16 what, u16 how);
+int lwc_specs_check_create(const struct lwc_specs *specs);
+int lwc_specs_check_overlay(const struct lwc_specs *specs, bool self);
+int lwc_specs_check_restrict(const struct lwc_specs *specs);
 int lwc_specs_apply_mm(const struct lwc_specs *specs, struct mm_struct *mm);
 void lwc_specs_apply_files(const struct lwc_specs *specs,
 			   struct files_struct *files);
+
+/* rights.c */
+struct lwc_rights *lwc_rights_granted(const struct lwc_specs *specs);
+bool lwc_rights_cover(const struct lwc_rights *rights, u16 what, u16 how,
+		      u64 start, u64 end);
+bool lwc_rights_whole(const struct lwc_rights *rights, u16 what);
+bool lwc_rights_cover_specs(const struct lwc_rights *rights,
+			    const struct lwc_specs *specs);
+int lwc_do_restrict(int nr, const struct lwc_specs *specs);
+
+/* overlay.c */
+int lwc_do_overlay(int nr, const struct lwc_specs *specs);
+
+/* creds.c */
+struct lwc_flow *lwc_own_flow(struct lwc *lwc);
+const struct cred *lwc_flow_cred(const struct lwc_flow *flow);
+void lwc_flow_set_cred(struct lwc_flow *flow, const struct cred *cred);
+void lwc_flow_drop_creds(struct lwc_flow *flow);
+int lwc_flow_share_cred(struct lwc_flow *to, struct lwc_flow *from);
+void lwc_install_cred(const struct cred *new);
+int lwc_check_cred(const struct cred *cred);
+int lwc_exchange_cred(const struct cred *new);
+void lwc_return_cred(const struct cred *own);
+int lwc_cred_overlay(struct lwc_flow *from, bool share);
+int lwc_cred_remove(void);
+
+/* tables.c */
+void lwc_get_tables(struct lwc *lwc);
+void lwc_put_tables(struct lwc_tables *t);
+struct files_struct *lwc_files_get(struct lwc *lwc);
+void lwc_use_tables(struct lwc_tables *t);
+int lwc_files_refuse_rings(struct files_struct *files);
+
+/* borrow.c */
+int lwc_syscall_check(struct lwc *target, u64 nr);
+long lwc_do_syscall(struct lwc *target, const struct lwc_syscall_args *args);
+int lwc_syscall_enter(struct lwc *target, long ret,
+		      struct lwc_event __user *event, size_t event_size);
+bool lwc_syscall_restarts(long ret);
+
+/* trap.c */
+bool lwc_call_trapped(const struct lwc *lwc, unsigned long nr);
 
 /* create.c */
 struct lwc_calls *lwc_calls_new(const void __user *bits, size_t size);

@@ -22,6 +22,47 @@ static void show(struct seq_file *m, struct lwc *lwc, const struct lwc *cur)
 		   lwc->rollbacks, lwc->time_ns);
 }
 
+/*
+ * What would be freed with an lwC that a task is not in. Of a tracked one that is
+ * known; else all that is anonymous counts, also what is shared with others,
+ * as with a forked process.
+ */
+static unsigned long idle_pages(struct mm_struct *mm)
+{
+	unsigned long pages = mm_pgtables_bytes(mm) / PAGE_SIZE +
+			      get_mm_counter(mm, MM_SWAPENTS);
+
+	if (mm->lwc)
+		return pages + atomic_long_read(&mm->lwc->nr);
+	return pages + get_mm_counter(mm, MM_ANONPAGES);
+}
+
+unsigned long __lwc_oom_pages(struct task_struct *tsk)
+{
+	unsigned long pages = 0;
+	struct lwc_proc *proc;
+	struct lwc *lwc;
+
+	rcu_read_lock();
+	proc = READ_ONCE(tsk->signal->lwc);
+	if (!proc || !refcount_inc_not_zero(&proc->count)) {
+		rcu_read_unlock();
+		return 0;
+	}
+	rcu_read_unlock();
+	spin_lock(&proc->lock);
+	list_for_each_entry(lwc, &proc->lwcs, node) {
+		if (!lwc->mm || lwc->mm == tsk->mm)
+			continue;
+		pages += idle_pages(lwc->mm);
+		if (lwc->snap && lwc->snap->mm)
+			pages += mm_pgtables_bytes(lwc->snap->mm) / PAGE_SIZE;
+	}
+	spin_unlock(&proc->lock);
+	lwc_proc_put(proc);
+	return pages;
+}
+
 /* The set of lwCs of a process, referenced, or NULL */
 static struct lwc_proc *proc_of(struct task_struct *task)
 {

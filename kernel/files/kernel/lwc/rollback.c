@@ -8,7 +8,6 @@
  * space, where that cannot be done, is thrown away and copied from the snapshot
  * anew, so that a rollback is slow at worst, never incomplete.
  */
-#include <linux/cred.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/filelock.h>
@@ -193,8 +192,7 @@ static struct lwc_flow *drop_flows(struct lwc *lwc)
 static void empty_flow(struct lwc_flow *flow)
 {
 	lwc_deadline_stop(flow);
-	put_cred(flow->cred);
-	flow->cred = NULL;
+	lwc_flow_drop_creds(flow);
 	if (flow->files)
 		put_files_struct(flow->files);
 	flow->files = NULL;

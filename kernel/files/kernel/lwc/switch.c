@@ -175,6 +175,23 @@ static void exchange_mm(struct task_struct *tsk, struct mm_struct *mm)
 	lru_gen_use_mm(mm);
 }
 
+/**
+ * lwc_use_mm - let the calling thread use another address space for a while
+ * @mm: that one; the caller keeps it alive, and the thread's own as well
+ *
+ * Context: before the thread returns to user space it must have its own again.
+ */
+void lwc_use_mm(struct mm_struct *mm)
+{
+	struct task_struct *tsk = current;
+
+	sched_mm_cid_before_execve(tsk);
+	task_lock(tsk);
+	exchange_mm(tsk, mm);
+	task_unlock(tsk);
+	sched_mm_cid_after_execve(tsk);
+}
+
 /*
  * Exchange everything that other tasks look at under task_lock.
  * Returns with the old address space and tables for the caller to put.
@@ -210,37 +227,16 @@ static struct mm_struct *exchange(struct lwc_flow *from, struct lwc_flow *to,
 	return old_mm;
 }
 
-/*
- * Install a credential by reference. Not commit_creds(): that changes the
- * dumpability of the address space, which here is one that has had exactly
- * this credential before.
- */
-static void install_cred(const struct cred *new)
-{
-	struct task_struct *tsk = current;
-	const struct cred *old = rcu_dereference_protected(tsk->real_cred, 1);
-	bool other_user = new->user != old->user || new->user_ns != old->user_ns;
-
-	get_cred_many(new, 2);
-	if (other_user)
-		inc_rlimit_ucounts(new->ucounts, UCOUNT_RLIMIT_NPROC, 1);
-	rcu_assign_pointer(tsk->real_cred, new);
-	rcu_assign_pointer(tsk->cred, new);
-	if (other_user)
-		dec_rlimit_ucounts(old->ucounts, UCOUNT_RLIMIT_NPROC, 1);
-	put_cred_many(old, 2);
-}
-
 /* The credential goes with the control flow, as everywhere in Linux */
 static void exchange_cred(struct lwc_flow *from, struct lwc_flow *to)
 {
-	if (from->cred != current_cred()) {
-		if (from->cred)
-			put_cred(from->cred);
-		from->cred = get_current_cred();
-	}
-	if (to->cred != current_cred())
-		install_cred(to->cred);
+	const struct cred *cred;
+
+	if (from->cred != current_cred() || unlikely(from->cell))
+		lwc_flow_set_cred(from, current_cred());
+	cred = lwc_flow_cred(to);
+	if (cred != current_cred())
+		lwc_install_cred(cred);
 }
 
 /* System calls of the lwC that is entered are trapped, or are not */
@@ -319,21 +315,6 @@ static void commit(struct lwc_flow *to, struct lwc_event *event, bool discard)
 	lwc_put(left);
 }
 
-/*
- * A tracer that attached while the thread had less privilege must not follow
- * it to more, as with a set-uid exec.
- */
-static int check_cred(const struct lwc_flow *flow)
-{
-	if (likely(flow->cred == current_cred()))
-		return 0;
-	if (current_cred() != rcu_dereference_protected(current->real_cred, 1))
-		return -EBUSY;
-	if (current->ptrace && !ptracer_capable(current, flow->cred->user_ns))
-		return -EPERM;
-	return 0;
-}
-
 /* A flow in a trapped system call goes on with an answer, and only then */
 static int check_answer(const struct lwc_flow *flow,
 			const struct lwc_switch_args *args)
@@ -342,6 +323,9 @@ static int check_answer(const struct lwc_flow *flow,
 
 	if (likely(!flow->in_call))
 		return answer ? -EINVAL : 0;
+	/* Only who set the trap may let the call pass, or answer for it */
+	if (answer && current->lwc->cur != flow->lwc->trap_to)
+		return -EPERM;
 	if (!answer || answer == (LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM))
 		return -EINVAL;
 	return 0;
@@ -387,14 +371,14 @@ int lwc_go(struct lwc *target, const struct lwc_switch_args *args,
 		return err;
 	err = args ? check_answer(to, args) : 0;
 	if (!err)
-		err = check_cred(to);
+		err = lwc_check_cred(lwc_flow_cred(to));
 	if (err)
 		goto undo;
 	err = discard ? lwc_fd_find(to, lt->cur) : lwc_fd_caller(to, lt->cur);
 	if (err < 0 && !discard)
 		goto undo;
 	event->caller = err;
-	other_cred = to->cred != current_cred() ||
+	other_cred = lwc_flow_cred(to) != current_cred() ||
 		     get_dumpable(target->mm) != get_dumpable(current->mm);
 	if (other_cred) {
 		err = down_write_killable(&current->signal->exec_update_lock);

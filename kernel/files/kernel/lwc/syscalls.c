@@ -20,7 +20,10 @@
 				 LWC_SWITCH_RESULT | LWC_SWITCH_PERFORM)
 #define LWC_FEATURES		(LWC_FEATURE_ROLLBACK | LWC_FEATURE_TRAP_FAULT | \
 				 LWC_FEATURE_TRAP_EXIT | LWC_FEATURE_DEADLINE | \
-				 LWC_FEATURE_MEMORY | LWC_FEATURE_SYSTRAP)
+				 LWC_FEATURE_MEMORY | LWC_FEATURE_SPECS | \
+				 LWC_FEATURE_SHARE | LWC_FEATURE_OVERLAY | \
+				 LWC_FEATURE_SYSCALL | LWC_FEATURE_SYSTRAP | \
+				 LWC_FEATURE_PREFAULT)
 
 /* The sizes are the ABI: they grow by new fields at the end only */
 static void __maybe_unused lwc_build_check_abi(void)
@@ -154,6 +157,171 @@ SYSCALL_DEFINE5(lwc_switch, int, fd, const struct lwc_switch_args __user *,
 		return err;
 	}
 	return lwc_syscall_result();
+}
+
+/**
+ * sys_lwc_restrict - take rights from a descriptor
+ * @fd: descriptor of an lwC
+ * @specs: array of struct lwc_spec: what it may still be used for
+ * @nr: how many; none takes all
+ * @flags: zero
+ *
+ * Only @fd loses them, not what was dup'ed from it or sent elsewhere.
+ *
+ * Return: 0 or -errno:
+ *
+ * - %E2BIG: what remains has too many pieces.
+ * - %EBADF, %EINVAL, %ESTALE: as for sys_lwc_switch(); a bad specification.
+ * - %EFAULT: @specs is bad.
+ * - %ENFILE, %ENOMEM: no room for the new descriptor.
+ */
+SYSCALL_DEFINE4(lwc_restrict, int, fd, const struct lwc_spec __user *, specs,
+		unsigned int, nr, unsigned int, flags)
+{
+	struct lwc_specs s;
+	int err;
+
+	if (flags)
+		return -EINVAL;
+	err = lwc_specs_read(&s, (unsigned long)specs, nr);
+	if (err)
+		return err;
+	err = lwc_specs_check_restrict(&s);
+	if (!err)
+		err = lwc_do_restrict(fd, &s);
+	lwc_specs_free(&s);
+	return err;
+}
+
+/**
+ * sys_lwc_overlay - take resources of another lwC into the calling one
+ * @fd: descriptor of the other; -1 for the calling one, to give up some
+ * @specs: array of struct lwc_spec: what, and how
+ * @nr: how many
+ * @flags: zero
+ *
+ * Return: 0 or -errno. Nothing has changed then, but for ENOMEM while memory
+ * is mapped:
+ *
+ * - %EBADF, %EINVAL, %ESTALE: as for sys_lwc_switch(); a bad specification; no
+ *   credential is overlaid. %EBADF also: a number beyond RLIMIT_NOFILE.
+ * - %EBUSY: SHARE of the table while another thread is in the calling lwC; a
+ *   device writes to memory that is to be shared; the caller has a ring.
+ * - %EFAULT: @specs is bad.
+ * - %EINTR: a fatal signal came.
+ * - %ENOMEM: no memory, or too many mappings.
+ * - %EOPNOTSUPP: memory that cannot be shared: that grows, of a device, of
+ *   hugetlbfs, or registered with userfaultfd; that cannot be copied: a file
+ *   mapped shared; a ring; SHARE of a part of the table.
+ * - %EPERM: the descriptor does not allow it; a mapping is sealed; a tracer
+ *   may not follow to more privilege.
+ * - %ESRCH: CRED: the thread has no control flow there.
+ */
+SYSCALL_DEFINE4(lwc_overlay, int, fd, const struct lwc_spec __user *, specs,
+		unsigned int, nr, unsigned int, flags)
+{
+	struct lwc_specs s;
+	int err;
+
+	if (flags)
+		return -EINVAL;
+	err = lwc_specs_read(&s, (unsigned long)specs, nr);
+	if (err)
+		return err;
+	err = lwc_specs_check_overlay(&s, fd == -1);
+	if (!err)
+		err = lwc_do_overlay(fd, &s);
+	lwc_specs_free(&s);
+	return err;
+}
+
+static bool may_use(const struct file *file, u32 mask)
+{
+	const struct lwc_rights *rights = lwc_file_rights(file);
+
+	return (!(mask & LWC_MASK_MEMORY) ||
+		lwc_rights_whole(rights, LWC_WHAT_MEMORY)) &&
+	       (!(mask & LWC_MASK_FILES) ||
+		lwc_rights_whole(rights, LWC_WHAT_FILES)) &&
+	       (!(mask & LWC_MASK_CRED) ||
+		lwc_rights_whole(rights, LWC_WHAT_CRED));
+}
+
+static struct lwc *syscall_target(int fd, u32 mask)
+{
+	struct file *file = lwc_fd_file(fd);
+	struct lwc *lwc;
+
+	if (IS_ERR(file))
+		return ERR_CAST(file);
+	lwc = may_use(file, mask) ? lwc_from_file(file) : ERR_PTR(-EPERM);
+	fput(file);
+	return lwc;
+}
+
+static int check_syscall(const struct lwc_syscall_args *args,
+			 const struct lwc_event __user *event, size_t event_size)
+{
+	if (args->mask & ~(LWC_MASK_MEMORY | LWC_MASK_FILES | LWC_MASK_CRED) ||
+	    args->flags & ~LWC_SYSCALL_SWITCH)
+		return -EINVAL;
+	if (!(args->flags & LWC_SYSCALL_SWITCH))
+		return 0;
+	return check_event(event, event_size);
+}
+
+/**
+ * sys_lwc_syscall - make a system call with resources of another lwC
+ * @fd: descriptor of the other, with all rights to the classes used
+ * @uargs: a struct lwc_syscall_args
+ * @size: its size
+ * @event: SWITCH: as for sys_lwc_switch(); else ignored
+ * @event_size: the same
+ *
+ * Return: what the call returns; with LWC_SYSCALL_SWITCH 0 when something
+ * switched back in. Or -errno, which cannot be told from one of the call:
+ *
+ * - %E2BIG, %EBADF, %EFAULT, %EINVAL, %ESTALE: as for sys_lwc_switch().
+ * - %EBUSY: the target is being rolled back, or the caller has a ring.
+ * - %ENOSYS: there is no such call.
+ * - %EOPNOTSUPP: it is about the thread itself, or never returns.
+ * - %EPERM: the descriptor does not allow it, the caller's monitor traps the
+ *   call, or a tracer may not follow to more privilege.
+ * - %ESRCH: CRED: the thread has no control flow there.
+ */
+SYSCALL_DEFINE5(lwc_syscall, int, fd, const struct lwc_syscall_args __user *,
+		uargs, size_t, size, struct lwc_event __user *, event,
+		size_t, event_size)
+{
+	struct lwc_syscall_args args;
+	struct lwc_task *lt;
+	struct lwc *target;
+	long ret;
+
+	if (size < sizeof(args.mask))
+		return -EINVAL;
+	ret = copy_struct_from_user(&args, sizeof(args), uargs, size);
+	if (ret)
+		return ret;
+	ret = check_syscall(&args, event, event_size);
+	if (ret)
+		return ret;
+	target = syscall_target(fd, args.mask);
+	if (IS_ERR(target))
+		return PTR_ERR(target);
+	lt = lwc_task_current();
+	ret = IS_ERR(lt) ? PTR_ERR(lt) : lwc_syscall_check(target, args.nr);
+	if (ret)
+		goto out;
+	ret = lwc_do_syscall(target, &args);
+	if (args.flags & LWC_SYSCALL_SWITCH && !lwc_syscall_restarts(ret)) {
+		ret = lwc_syscall_enter(target, ret, event, event_size);
+		if (!ret)
+			return lwc_syscall_result();
+	}
+out:
+	lwc_put(target);
+	return ret;
 }
 
 static u32 count_flows(struct lwc *lwc)

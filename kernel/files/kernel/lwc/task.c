@@ -22,6 +22,14 @@ static void fork_thread(struct lwc_task *lt, struct lwc *cur)
 	spin_unlock(&cur->proc->lock);
 }
 
+/* A forked process shares no memory with what it comes from */
+static int fork_memory(struct mm_struct *mm)
+{
+	if (!lwc_mm_shares(current->mm) || mm == current->mm)
+		return 0;
+	return lwc_mm_unshare(mm, 0, TASK_SIZE_MAX);
+}
+
 /**
  * __lwc_fork - lwC side of clone
  * @child: has its mm and files, but nobody can see it yet
@@ -40,6 +48,9 @@ int __lwc_fork(struct task_struct *child, u64 clone_flags)
 	struct lwc_task *lt;
 	int err;
 
+	err = fork_memory(child->mm);
+	if (err)
+		return err;
 	if (!thread)
 		clear_task_syscall_work(child, LWC_TRAP);
 	if (!thread && child->files && child->files != current->files) {
@@ -48,7 +59,7 @@ int __lwc_fork(struct task_struct *child, u64 clone_flags)
 			return err;
 	}
 	/* Who was forked inside a child lwC stays marked as coming from there */
-	if (!parent->mark && !(thread && parent->cur))
+	if (!parent || (!parent->mark && !(thread && parent->cur)))
 		return 0;
 	lt = kzalloc(sizeof(*lt), GFP_KERNEL_ACCOUNT);
 	if (!lt)
@@ -208,16 +219,23 @@ void __lwc_exec(struct task_struct *tsk)
 	drop_proc(tsk);
 }
 
+#define NAMESPACES	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | \
+			 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
+			 CLONE_NEWCGROUP | CLONE_NEWTIME)
+
 /*
  * unshare() may give the thread a table of its own. The lwC must not rely on
- * the thread's reference then.
+ * the thread's reference then. Namespaces are the thread's in all of its lwCs, so
+ * that a child may not change them.
  */
-int __lwc_unshare(void)
+int __lwc_unshare(unsigned long flags)
 {
 	struct lwc *cur = current->lwc->cur;
 
 	if (!cur)
 		return 0;
+	if (flags & NAMESPACES && lwc_is_child(cur))
+		return -EPERM;
 	spin_lock(&cur->proc->lock);
 	if (current->files == cur->files && current->fs == cur->fs)
 		lwc_park(cur);

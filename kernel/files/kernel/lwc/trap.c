@@ -187,8 +187,11 @@ long lwc_syscall_result(void)
 	return current_pt_regs()->ax;
 }
 
-static bool call_trapped(const struct lwc *lwc, unsigned long nr)
+/* Does a monitor decide on this call of an lwC? */
+bool lwc_call_trapped(const struct lwc *lwc, unsigned long nr)
 {
+	if (!lwc->trap_to)
+		return false;
 	return !lwc->calls || nr >= lwc->calls->nr ||
 	       test_bit(nr, lwc->calls->bits);
 }
@@ -210,7 +213,7 @@ bool __lwc_trap_syscall(struct pt_regs *regs)
 		flow->pass_ip = 0;
 		return false;
 	}
-	if (!call_trapped(lt->cur, regs->orig_ax))
+	if (!lwc_call_trapped(lt->cur, regs->orig_ax))
 		return false;
 	if (flow)
 		flow->in_call = true;

@@ -81,6 +81,47 @@ TRACE_EVENT(lwc_rollback,
 		  __entry->restored, __entry->dropped, __entry->err)
 );
 
+TRACE_EVENT(lwc_overlay,
+	TP_PROTO(u64 to, u64 from, u32 lines, int err),
+	TP_ARGS(to, from, lines, err),
+	TP_STRUCT__entry(
+		__field(u64, to)
+		__field(u64, from)
+		__field(u32, lines)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->to = to;
+		__entry->from = from;
+		__entry->lines = lines;
+		__entry->err = err;
+	),
+	TP_printk("to=%llu from=%llu lines=%u err=%d", __entry->to,
+		  __entry->from, __entry->lines, __entry->err)
+);
+
+TRACE_EVENT(lwc_syscall,
+	TP_PROTO(u64 caller, u64 target, u32 mask, u64 nr, long ret),
+	TP_ARGS(caller, target, mask, nr, ret),
+	TP_STRUCT__entry(
+		__field(u64, caller)
+		__field(u64, target)
+		__field(u32, mask)
+		__field(u64, nr)
+		__field(long, ret)
+	),
+	TP_fast_assign(
+		__entry->caller = caller;
+		__entry->target = target;
+		__entry->mask = mask;
+		__entry->nr = nr;
+		__entry->ret = ret;
+	),
+	TP_printk("caller=%llu target=%llu mask=0x%x nr=%llu ret=%ld",
+		  __entry->caller, __entry->target, __entry->mask,
+		  __entry->nr, __entry->ret)
+);
+
 TRACE_EVENT(lwc_destroy,
 	TP_PROTO(u64 id),
 	TP_ARGS(id),

@@ -39,7 +39,7 @@
 #define LWC_HOW_UNMAP		3	/* absent */
 
 /* struct lwc_spec::flags */
-#define LWC_SPEC_MAY_OVERLAY	(1U << 0)	/* the child may overlay it later */
+#define LWC_SPEC_MAY_OVERLAY	(1U << 0)	/* create: the child may overlay it later */
 #define LWC_SPEC_ALL		(1U << 1)	/* all of it; start and end are zero */
 
 /**
@@ -50,7 +50,14 @@
  * @start: first byte or descriptor
  * @end: first byte behind, or last descriptor
  *
- * A later line wins over an earlier one.
+ * A later line wins over an earlier one. What the lines mean:
+ *
+ * - lwc_create(): what the child gets of its creator. What no line names is
+ *   copied. SHARE of descriptors is of the whole table.
+ * - lwc_overlay(): what is taken. COPY or SHARE; UNMAP, and only that, of the
+ *   calling lwC itself.
+ * - lwc_restrict(): what the descriptor still allows. COPY: to copy. SHARE: to
+ *   share as well. UNMAP: neither. What no line names is not allowed.
  */
 struct lwc_spec {
 	__u16 what;
@@ -161,16 +168,19 @@ struct lwc_event {
 #define LWC_MASK_FILES		(1U << 1)
 #define LWC_MASK_CRED		(1U << 2)
 
+/* struct lwc_syscall_args::flags */
+#define LWC_SYSCALL_SWITCH	(1U << 0)	/* go to the target with the result */
+
 /**
  * struct lwc_syscall_args - a system call with another lwC's resources
  * @mask: LWC_MASK_*
- * @__pad: zero
+ * @flags: LWC_SYSCALL_*
  * @nr: the call's number
  * @args: its arguments
  */
 struct lwc_syscall_args {
 	__u32 mask;
-	__u32 __pad;
+	__u32 flags;
 	__u64 nr;
 	__u64 args[6];
 };
@@ -180,6 +190,7 @@ struct lwc_syscall_args {
 #define LWC_CTL_FEATURES	1	/* returns LWC_FEATURE_* bits */
 #define LWC_CTL_INFO		2	/* fills a struct lwc_info */
 #define LWC_CTL_ROLLBACK	3	/* rolls an lwC back to its snapshot */
+#define LWC_CTL_FORK		4	/* in the root: fork copies all lwCs (size 1) or not (0) */
 
 /* LWC_CTL_FEATURES */
 #define LWC_FEATURE_ROLLBACK	(1U << 0)
@@ -193,6 +204,7 @@ struct lwc_syscall_args {
 #define LWC_FEATURE_SYSCALL	(1U << 8)	/* lwc_syscall */
 #define LWC_FEATURE_SYSTRAP	(1U << 9)
 #define LWC_FEATURE_PREFAULT	(1U << 10)
+#define LWC_FEATURE_FORK	(1U << 11)	/* LWC_CTL_FORK */
 
 /**
  * struct lwc_info - accounts of one lwC

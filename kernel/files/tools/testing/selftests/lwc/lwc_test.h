@@ -113,7 +113,8 @@ static inline void __attribute__((noreturn)) leave(int creator, uint64_t arg)
 	struct lwc_event event;
 
 	for (;;)
-		lwc_switch(creator, 0, arg, &event);
+		if (lwc_switch(creator, 0, arg, &event))
+			_exit(99);
 }
 
 #endif /* LWC_TEST_H */
