@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Light-weight contexts: SHARE and PREFAULT at creation (S7, S12) */
+#include <alloca.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -198,22 +199,11 @@ TEST(S7_MADV_DONTNEED_and_mremap_of_shared_memory)
 
 static int word;
 
-/* Far down, out of the way of what the child does on the same stack */
-static __attribute__((noinline)) long switch_from_below(int fd,
-							struct lwc_event *event)
-{
-	volatile char room[65536];
-	long ret;
-
-	room[0] = 1;
-	ret = lwc_switch(fd, 0, 0, event);
-	return ret + room[0] - 1;
-}
-
 TEST(S7_SHARE_of_all_memory_is_the_same_address_space)
 {
 	struct lwc_event event;
 	char *p = (char *)0x200000000UL;
+	volatile char *room;
 	long fd;
 
 	fd = CREATE(LWC_CREATE_TRAP_EXIT, &event, ALL(MEMORY, SHARE, 0));
@@ -224,7 +214,10 @@ TEST(S7_SHARE_of_all_memory_is_the_same_address_space)
 		syscall(SYS_exit, 0);
 	}
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, switch_from_below(fd, &event));
+	/* The child's calls are on the same stack: call from further down */
+	room = alloca(65536);
+	room[0] = 1;
+	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
 	EXPECT_EQ(LWC_EVENT_EXIT, event.type);
 	EXPECT_EQ(7, word);
 	ASSERT_TRUE(is_mapped(p));
