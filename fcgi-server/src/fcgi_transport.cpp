@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fcgi_transport.hpp"
 
+#include <fcgios.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include <functional>
 #include <string_view>
 #include <vector>
+
+#include "request_bounds.hpp"
 
 namespace lwc {
 namespace {
@@ -30,6 +33,29 @@ void note_and_send(FCGX_Stream* stream, int close) {
   g_send_buffer(stream, close);
 }
 
+// What libfcgi may read of the connection: it would take as much as fits its buffer.
+RequestBounds g_bounds;
+int g_connection = -1;
+
+long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
+  if (g_bounds.ended()) {
+    return 0;
+  }
+  if (g_bounds.certain() < size) {
+    const ssize_t there = ::recv(fd, to, size, MSG_PEEK);
+    if (there <= 0) {
+      return there;
+    }
+    RequestBounds look_ahead = g_bounds;
+    size = look_ahead.take({to, static_cast<std::size_t>(there)});
+  }
+  const ssize_t got = ::read(fd, to, size);
+  if (got > 0) {
+    g_bounds.take({to, static_cast<std::size_t>(got)});
+  }
+  return got;
+}
+
 }  // namespace
 
 FcgiTransport::FcgiTransport() {
@@ -40,6 +66,8 @@ FcgiTransport::FcgiTransport() {
 bool FcgiTransport::open(int connection, ChildReport& report) noexcept {
   report_ = &report;
   body_ended_ = false;
+  g_bounds = RequestBounds{};
+  g_connection = connection;
   request_.ipcFd = connection;
   request_.keepConnection =
       1;  // FCGX_Accept_r first finishes "the request before", which would close it
@@ -180,3 +208,12 @@ void FcgiTransport::finish() noexcept {
 }
 
 }  // namespace lwc
+
+// libfcgi reads with this function, which it exports; ours comes first.
+extern "C" int OS_Read(int fd, char* to, std::size_t size) {
+  if (fd == lwc::g_connection) {
+    return static_cast<int>(
+        lwc::read_within_bounds(fd, reinterpret_cast<unsigned char*>(to), size));
+  }
+  return static_cast<int>(::read(fd, to, size));
+}

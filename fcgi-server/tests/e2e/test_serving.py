@@ -4,9 +4,11 @@
 import base64
 import hashlib
 import json
+import threading
 
 import pytest
 
+from harness.fastcgi import begin_record, params_records, stdin_records
 from harness.processes import wait_until
 
 from .served import PATIENCE
@@ -283,3 +285,24 @@ def test_opcache_notices_a_changed_script(fresh):
     assert fresh.get(script).text == "old"
     fresh.replace(script, "<?php echo 'new and longer';")
     assert fresh.get(script).text == "new and longer"
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 20, b"y" * 100_000], ids=len)
+@pytest.mark.parametrize("record_size", [65_535, 1_000])
+def test_requests_sent_before_the_answer(served, body, record_size):
+    """A client that keeps the connection need not wait for an answer before it sends the next request."""
+    script = served.script("echo $_GET['n'], ':', md5(file_get_contents('php://input'));")
+    unread = served.script("echo $_GET['n'], ':unread';")
+    stream, expected = b"", []
+    for number in range(8):
+        path, answer = (script, hashlib.md5(body).hexdigest()) if number % 3 else (unread, "unread")
+        params = served.params(path, method="POST", body_length=len(body), query=f"n={number}",
+                               content_type="application/octet-stream")
+        stream += begin_record(number + 1, True) + params_records(params, number + 1, record_size) \
+            + stdin_records(body, number + 1, record_size)
+        expected.append(f"{number}:{answer}")
+    with served.connect(timeout=PATIENCE) as connection:
+        sender = threading.Thread(target=connection.send, args=(stream,))
+        sender.start()
+        assert [connection.read_response(number + 1).text for number in range(8)] == expected
+        sender.join()
