@@ -19,11 +19,14 @@
 namespace lwc {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kEarlyExitKept =
     10 * kSecond;  // long enough for any message, too short for a pid to come again
 constexpr std::int64_t kWarmupLimit = 120 * kSecond;
-constexpr std::int64_t kRetryAfter = 30 * kSecond;  // a warm-up that failed
+constexpr std::int64_t kRetryAfter = 30 * kSecond;       // a warm-up that failed
+constexpr std::chrono::milliseconds kBasePause = 500ms;  // after a base template that failed
 
 std::string script_of(const std::string& warmup) {
   return php::decode_warmup(warmup).script;
@@ -91,7 +94,8 @@ Result<bool> Pool::reopen_access_log() {
   return true;
 }
 
-Status Pool::start_base() {
+// `pause`: before it begins, so that what goes wrong again and again does not do so all the time.
+Status Pool::start_base(std::chrono::milliseconds pause) {
   Result<ControlPair> pair = make_control_pair();
   if (!pair) {
     return pair.error();
@@ -102,6 +106,7 @@ Status Pool::start_base() {
   }
   if (pid == 0) {
     pair->master.reset();
+    ::poll(nullptr, 0, static_cast<int>(pause.count()));
     run_base_template(config_, engine_, listen_fd(), access_log_.get(), *board_, log_,
                       std::move(pair->other));
   }
@@ -218,6 +223,10 @@ void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) 
 // A snapshot could not be made, or the base template could not even start.
 void Pool::on_failed(SnapshotId id, std::string_view reason) {
   Template& which = templates_.at(id);
+  if (id == kBaseSnapshot && started_workers_) {
+    log::error(config_.name, "no base template: " + std::string(reason));
+    return;  // its exit is seen next
+  }
   if (id == kBaseSnapshot) {
     failure_ = std::string(reason);
     return;
@@ -368,12 +377,13 @@ void Pool::on_template_exit(SnapshotId id, int status) {
   if (id == kBaseSnapshot) {
     log::warning(config_.name, "base template " + std::to_string(gone.pid) + " ended (" +
                                    describe_status(status) + "), starting another");
-    if (!gone.ready) {
+    // Once the pool serves, it goes on: there are workers, and what failed may work again.
+    if (!gone.ready && !started_workers_) {
       failure_ = "the base template ended before it was ready (" + describe_status(status) + ")";
       return;
     }
     forget_unborn();
-    if (Status started = start_base(); !started) {
+    if (Status started = start_base(gone.ready ? 0ms : kBasePause); !started) {
       failure_ = started.error().message;
     }
     return;

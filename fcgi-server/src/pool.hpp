@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -100,7 +101,7 @@ class Pool {
   };
 
   // pool.cpp: templates and snapshots
-  Status start_base();
+  Status start_base(std::chrono::milliseconds pause = {});
   Status open_access_log();
   void on_template(SnapshotId id);
   void on_ready(SnapshotId id, Template& which, const TemplateEvent& event);

@@ -154,10 +154,7 @@ void Pool::check_overdue() {
     }
     pid_t pid = shared.exchange.child_pid.load();
     if (pid > 0 && shared.exchange.report.answer_finished == 0) {
-      log::warning(config_.name, "child " + std::to_string(pid) + ", script '" +
-                                     shared.script.data() + "' (request: \"" +
-                                     shared.method.data() + " " + shared.uri.data() +
-                                     "\") execution timed out, killing");
+      log::warning(config_.name, describe_request(shared) + " execution timed out, killing");
       ::kill(pid, SIGKILL);
     }
   }

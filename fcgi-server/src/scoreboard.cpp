@@ -77,6 +77,11 @@ PoolFigures PoolBoard::figures() {
   return sum;
 }
 
+std::string describe_request(const Slot& slot) {
+  return "child " + std::to_string(slot.exchange.child_pid.load()) + ", script '" +
+         slot.script.data() + "' (request: \"" + slot.method.data() + " " + slot.uri.data() + "\")";
+}
+
 void UnmapBoard::operator()(PoolBoard* board) const {
   ::munmap(board, board_size(board->slot_count));
 }

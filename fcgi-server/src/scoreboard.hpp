@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "engine_figures.hpp"
@@ -112,6 +113,10 @@ struct PoolBoard {
   /// What the engine did in all slots.
   PoolFigures figures();
 };
+
+/// "child 4711, script '/srv/index.php' (request: "GET /index.php")": how the log names the request
+/// of a slot.
+std::string describe_request(const Slot& slot);
 
 /// Copies text into one of the arrays above, cut to fit and ended by zero.
 template <std::size_t N>

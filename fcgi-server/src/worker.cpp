@@ -494,9 +494,7 @@ void Worker::delete_uploads() {
 
 void Worker::report_end(const Outcome& outcome) {
   Slot& slot = *slot_;
-  std::string who = "child " + std::to_string(slot.exchange.child_pid.load()) + ", script '" +
-                    slot.script.data() + "' (request: \"" + slot.method.data() + " " +
-                    slot.uri.data() + "\")";
+  std::string who = describe_request(slot);
   switch (outcome.end) {
     case Outcome::End::Fault: {
       board_.faults.fetch_add(1);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 
 #include "log.hpp"
 #include "pool.hpp"
@@ -190,6 +191,12 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
   SnapshotId baton = shared.baton.load();
   bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
   bool retired = !board_->is_current(holder.snapshot);
+  if (WIFSIGNALED(status) && baton == holder.snapshot &&
+      shared.exchange.child_pid.load() == holder.pid && shared.stage.load() == Stage::Running) {
+    log::warning(config_.name, describe_request(shared) + " killed by signal " +
+                                   std::to_string(WTERMSIG(status)) + " (SIG" +
+                                   ::sigabbrev_np(WTERMSIG(status)) + ") from outside");
+  }
   log_exit(holder, status, slot.idle_kill || stopping_ || (clean && retired));
   if (!slot.live) {
     return;
