@@ -77,6 +77,7 @@ long ProcessState::capture_fds(State& state) {
   for (std::size_t i = 0; i < count && error >= 0; ++i) {
     error = capture_fd(found[i]);
   }
+  find_contents();
   return error;
 }
 
@@ -100,8 +101,30 @@ long ProcessState::capture_fd(int fd) {
   if (regular) {
     capture_locks(base);
   }
+  gate(SYS_fcntl, fd, F_GETOWN_EX, &base.owner);
+  base.signal = static_cast<int>(gate(SYS_fcntl, fd, F_GETSIG));
+  base.pipe = S_ISFIFO(status.st_mode) ? status.st_ino : 0;
+  if ((status.st_mode & S_IFMT) == 0) {  // eventfd, epoll, timerfd, inotify ...
+    set_kind(fd, FdKind::BaseWithContents);
+    any_contents_ = true;
+  }
   fds_[fd_count_++] = base;
   return 0;
+}
+
+// Pipes with both ends here. With one, what passes is for or from somebody else: a log, say.
+void ProcessState::find_contents() {
+  for (std::size_t i = 0; i < fd_count_; ++i) {
+    for (std::size_t j = i + 1; j < fd_count_; ++j) {
+      bool both = fds_[i].pipe != 0 && fds_[i].pipe == fds_[j].pipe &&
+                  ((fds_[i].flags ^ fds_[j].flags) & O_ACCMODE) != 0;
+      if (both) {
+        set_kind(fds_[i].fd, FdKind::BaseWithContents);
+        set_kind(fds_[j].fd, FdKind::BaseWithContents);
+        any_contents_ = true;
+      }
+    }
+  }
 }
 
 // lock:   1: POSIX  ADVISORY  READ 4711 08:01:131 0 EOF
@@ -169,7 +192,7 @@ bool ProcessState::restore_fds(State& state) {
     const BaseFd& base = fds_[i];
     bool replaced = all || journal.lost_fds.contains(base.fd);
     if ((replaced || all_used || journal.used_fds.contains(base.fd)) && base.fd != blind_fd_) {
-      ok = restore_fd(base, replaced) && ok;
+      ok = restore_fd(base, replaced, all_used || journal.unknown_aliases) && ok;
     }
   }
   if (!ok) {
@@ -178,7 +201,8 @@ bool ProcessState::restore_fds(State& state) {
   return ok;
 }
 
-bool ProcessState::restore_fd(const BaseFd& base, bool replaced) {
+// `by_others`: not only by calls that were seen.
+bool ProcessState::restore_fd(const BaseFd& base, bool replaced, bool by_others) {
   if (replaced) {
     if (gate(SYS_dup3, base.vault, base.fd, (base.fd_flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0) <
         0) {
@@ -190,6 +214,16 @@ bool ProcessState::restore_fd(const BaseFd& base, bool replaced) {
   if (gate(SYS_fcntl, base.fd, F_GETFL) != base.flags &&
       gate(SYS_fcntl, base.fd, F_SETFL, base.flags) < 0) {
     return false;
+  }
+  if (by_others) {
+    f_owner_ex owner{};
+    gate(SYS_fcntl, base.fd, F_GETOWN_EX, &owner);
+    bool same = owner.pid == base.owner.pid && owner.type == base.owner.type;
+    if ((!same && gate(SYS_fcntl, base.fd, F_SETOWN_EX, &base.owner) < 0) ||
+        (gate(SYS_fcntl, base.fd, F_GETSIG) != base.signal &&
+         gate(SYS_fcntl, base.fd, F_SETSIG, base.signal) < 0)) {
+      return false;
+    }
   }
   return base.offset < 0 || gate(SYS_lseek, base.fd, base.offset, SEEK_SET) == base.offset;
 }

@@ -160,6 +160,12 @@ bool system_calls_can_be_watched() {
   return gate(SYS_prctl, kSetDispatch, 0, 0, 0, 0) == 0;
 }
 
+void child_killed(State& state, int signal) {
+  if (gate(SYS_getpid) == state.pid) {
+    end_child(Ending::Fault, signal);
+  }
+}
+
 void child_exited(State& state, int status) {
   if (gate(SYS_getpid) != state.pid) {
     gate(SYS_exit_group, status);

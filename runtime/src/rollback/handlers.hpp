@@ -18,6 +18,8 @@ long watch_system_calls(State& state);
 /// Does this kernel have Syscall User Dispatch?
 bool system_calls_can_be_watched();
 
+/// The request killed its own process: undoes it. Returns only in a copy of the process.
+void child_killed(State& state, int signal);
 /// The request called exit: undoes it. Does not return.
 [[noreturn]] void child_exited(State& state, int status);
 

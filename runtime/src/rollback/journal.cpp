@@ -41,6 +41,8 @@ void Journal::clear() {
   lost_fds.clear();
   used_fds.clear();
   locked_fds.clear();
+  aliases.clear();
+  unknown_aliases = false;
   itimers = 0;
   changed_signals = 0;
   timer_count = 0;

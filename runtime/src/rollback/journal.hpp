@@ -59,6 +59,8 @@ enum Touched : std::uint32_t {
   kTouchedUnknownMaps = 1u << 12,      // compare all mappings
   kTouchedMemoryUncounted = 1u << 13,  // memory may have been written by another task
   kTouchedHeap = 1u << 14,
+  kTouchedMaps = 1u << 15,  // some call changed the address space
+  kTouchedTimerSlack = 1u << 16,
 };
 
 struct Journal {
@@ -77,12 +79,14 @@ struct Journal {
   RangeSet<128> dropped;      // of the snapshot: its contents thrown away
   RangeSet<128> reprotected;  // of the snapshot: protection changed
 
-  FdSet opened;              // by the request
-  FdSet server_opened;       // by the server, after the snapshot: not undone
-  FdSet lost_fds;            // of the snapshot: closed or replaced
-  FdSet used_fds;            // of the snapshot: offset or flags may have changed
-  FdSet locked_fds;          // of the snapshot: locks may have changed
-  std::uint8_t itimers = 0;  // bit per interval timer that was set
+  FdSet opened;                  // by the request
+  FdSet server_opened;           // by the server, after the snapshot: not undone
+  FdSet lost_fds;                // of the snapshot: closed or replaced
+  FdSet used_fds;                // of the snapshot: offset or flags may have changed
+  FdSet locked_fds;              // of the snapshot: locks may have changed
+  FdSet aliases;                 // duplicates of the snapshot's, by whatever number
+  bool unknown_aliases = false;  // any descriptor may be one
+  std::uint8_t itimers = 0;      // bit per interval timer that was set
   std::uint64_t changed_signals = 0;
   int timer_count = 0;
   int timers[kMaxTimers] = {};

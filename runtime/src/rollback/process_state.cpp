@@ -28,6 +28,7 @@ long ProcessState::capture(State& state, const char** what) {
   umask_ = gate(SYS_umask, 0);
   gate(SYS_umask, umask_);
   personality_ = gate(SYS_personality, 0xffffffff);
+  timer_slack_ = gate(SYS_prctl, PR_GET_TIMERSLACK);
   priority_ = 20 - gate(SYS_getpriority, PRIO_PROCESS, 0);
   affinity_size_ = gate(SYS_sched_getaffinity, 0, kAffinityBytes, affinity_);
   gate(SYS_prctl, PR_GET_NAME, name_);
@@ -160,6 +161,8 @@ bool ProcessState::restore_misc(State& state) {
   ok &= put_back(kTouchedUmask, "umask", [&] { return gate(SYS_umask, umask_); });
   ok &= put_back(kTouchedPersonality, "personality",
                  [&] { return gate(SYS_personality, personality_); });
+  ok &= put_back(kTouchedTimerSlack, "timer slack",
+                 [&] { return gate(SYS_prctl, PR_SET_TIMERSLACK, timer_slack_); });
   ok &= put_back(kTouchedName, "process name", [&] { return gate(SYS_prctl, PR_SET_NAME, name_); });
   ok &= put_back(kTouchedAffinity, "CPU affinity",
                  [&] { return gate(SYS_sched_setaffinity, 0, affinity_size_, affinity_); });

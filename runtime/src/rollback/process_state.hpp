@@ -2,6 +2,7 @@
 // What the kernel keeps for a process besides its memory, at the snapshot, and how it is put back.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/types.h>
@@ -39,7 +40,14 @@ class ProcessState {
   /// Children, timers: what must stop before memory is undone.
   bool stop_activity(State& state);
 
-  bool is_base_fd(int fd) const { return kind(fd) == FdKind::Base; }
+  bool is_base_fd(int fd) const {
+    return kind(fd) == FdKind::Base || kind(fd) == FdKind::BaseWithContents;
+  }
+  /// Reading or writing it changes what this process finds in it next time: event descriptors, and
+  /// pipes of which the snapshot has both ends.
+  bool has_contents(int fd) const { return kind(fd) == FdKind::BaseWithContents; }
+  /// Is there one of that kind?
+  bool any_contents() const { return any_contents_; }
   bool is_engine_fd(int fd) const { return kind(fd) == FdKind::Engine; }
   /// A request's own dup() or the like may not land there.
   void set_engine_fd(int fd) { set_kind(fd, FdKind::Engine); }
@@ -56,7 +64,7 @@ class ProcessState {
   void set_blind_fd(int fd) { blind_fd_ = fd; }
 
  private:
-  enum class FdKind : std::uint8_t { None, Base, Engine };
+  enum class FdKind : std::uint8_t { None, Base, BaseWithContents, Engine };
   struct BaseFd {
     int fd;
     int vault;  // a duplicate that requests never see closed
@@ -64,6 +72,9 @@ class ProcessState {
     int fd_flags;
     std::int64_t offset;  // -1: not seekable
     bool other_locks;     // flock, open file description locks, leases
+    f_owner_ex owner;     // who gets signals of it
+    int signal;
+    std::uint64_t pipe;  // inode; 0: not a pipe
   };
   struct Lock {
     int fd;
@@ -86,7 +97,8 @@ class ProcessState {
   void capture_locks(BaseFd& base);
   long capture_signals(State& state);
   bool restore_fds(State& state);
-  bool restore_fd(const BaseFd& base, bool replaced);
+  void find_contents();
+  bool restore_fd(const BaseFd& base, bool replaced, bool by_others);
   bool close_unknown_fds(State& state);
   bool restore_locks(State& state);
   bool restore_misc(State& state);
@@ -97,12 +109,14 @@ class ProcessState {
   FdKind kinds_[kMaxFds] = {};
   BaseFd fds_[kMaxBaseFds];
   std::size_t fd_count_ = 0;
+  bool any_contents_ = false;
   Lock locks_[kMaxLocks];
   std::size_t lock_count_ = 0;
   int vault_start_ = 0;
   int cwd_ = -1;
   long umask_ = 0;
   long personality_ = 0;
+  long timer_slack_ = 0;
   long priority_ = 0;
   bool had_children_ = false;
   int timer_ = -1;

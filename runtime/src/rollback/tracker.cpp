@@ -117,6 +117,11 @@ bool Tracker::restore_written(State& state, bool everything) {
     ++report.scans;
     ok = scan(state);
   }
+  if (clear_due_) {
+    // The marks of a search that was left out must not be lost.
+    ok = ok && (everything || now != faults_ || scan(state)) && clear_soft_dirty();
+    clear_due_ = false;
+  }
   if (++undos_ % kUndosPerAudit == 0) {
     audit_working_set(state);
   }
@@ -142,9 +147,7 @@ void Tracker::audit_working_set(State& state) {
   std::uint32_t idle = 0;
   for (std::uint32_t i = 0; i < working_count_; ++i) {
     Worked& page = working_[i];
-    const void* now = reinterpret_cast<const void*>(page.address);
-    bool same =
-        page.source == nullptr ? all_zero(now, kPageSize) : same_bytes(now, page.source, kPageSize);
+    bool same = same_as_source(page.address, page.source);
     page.idle = same ? page.idle + 1 : 0;
     idle += page.idle >= kIdleAuditsToForget ? 1 : 0;
   }
@@ -225,7 +228,7 @@ bool Tracker::scan_soft_dirty(State& state) {
       }
       for (std::size_t i = 0; i < pages; ++i, at += kPageSize) {
         if ((entries[i] & kSoftDirty) != 0) {
-          found(state, region, at);
+          found_soft_dirty(state, region, at);
         }
       }
     }
@@ -241,7 +244,7 @@ void Tracker::found(State& state, const Region& region, std::uintptr_t address) 
   }
   const void* source = state.image.source(page);
   ++state.report.pages_written;
-  if (mechanism_ == Mechanism::SoftDirty || (learning_ && ++hits_[page] >= kHitsToLearn)) {
+  if (learning_ && ++hits_[page] >= kHitsToLearn) {
     --state.report.pages_written;  // counted with the working set
     learn(page, address, source);
     return;
@@ -253,6 +256,37 @@ void Tracker::found(State& state, const Region& region, std::uintptr_t address) 
   if (protect({address, address + kPageSize}) < 0) {
     learn(page, address, source);
   }
+}
+
+// One page cannot be protected again, only all of them together. So a page joins the working set at
+// once, unless that has to be done anyway.
+void Tracker::found_soft_dirty(State& state, const Region& region, std::uintptr_t address) {
+  std::uint32_t page =
+      region.first_page + static_cast<std::uint32_t>((address - region.range.begin) / kPageSize);
+  if (hits_[page] == kLearned) {
+    return;
+  }
+  const void* source = state.image.source(page);
+  // All pages of a mapping that is new, or was merged with a new one, count as written.
+  if (same_as_source(address, source)) {
+    clear_due_ = true;
+    return;
+  }
+  if (learning_ && (!clear_due_ || ++hits_[page] >= kHitsToLearn)) {
+    learn(page, address, source);
+    return;
+  }
+  ++state.report.pages_written;
+  ++state.report.pages_restored;
+  if (!blind_spot_.contains(address)) {
+    state.image.restore(address, source);
+  }
+  clear_due_ = true;
+}
+
+bool Tracker::same_as_source(std::uintptr_t address, const void* source) const {
+  const void* now = reinterpret_cast<const void*>(address);
+  return source == nullptr ? all_zero(now, kPageSize) : same_bytes(now, source, kPageSize);
 }
 
 void Tracker::learn(std::uint32_t page, std::uintptr_t address, const void* source) {
@@ -277,7 +311,9 @@ bool Tracker::restore_lost(State& state, const Region& region, Range range) {
     }
   }
   if (mechanism_ == Mechanism::SoftDirty) {
-    return clear_soft_dirty();
+    // Only after the search for what else was written: this takes back all marks.
+    clear_due_ = true;
+    return true;
   }
   return register_range(range) >= 0 && protect(range) >= 0;
 }

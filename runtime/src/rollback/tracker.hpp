@@ -72,6 +72,8 @@ class Tracker {
   bool scan_wp_async(State& state);
   bool scan_soft_dirty(State& state);
   void found(State& state, const Region& region, std::uintptr_t address);
+  void found_soft_dirty(State& state, const Region& region, std::uintptr_t address);
+  bool same_as_source(std::uintptr_t address, const void* source) const;
   void learn(std::uint32_t page, std::uintptr_t address, const void* source);
   bool clear_soft_dirty();
   std::uint64_t faults() const;
@@ -86,6 +88,7 @@ class Tracker {
   std::uint64_t faults_ = 0;
   Range blind_spot_;
   bool learning_ = true;
+  bool clear_due_ = false;  // soft-dirty: pages were restored that still count as written
   char* buffer_ = nullptr;
 };
 

@@ -102,7 +102,11 @@ void restore_memory(State& state) {
   if (state.tracker.faulted()) {
     shrink_stack(state);
   }
-  bool everything = (journal.touched & kTouchedMemoryUncounted) != 0 || journal.tainted;
+  // A mapping that was merged with a new one counts as soft-dirty as a whole, and its pages may be
+  // written without a fault.
+  bool soft_dirty = state.tracker.mechanism() == Mechanism::SoftDirty;
+  bool everything = (journal.touched & kTouchedMemoryUncounted) != 0 || journal.tainted ||
+                    (soft_dirty && (journal.touched & kTouchedMaps) != 0);
   if (!state.tracker.restore_written(state, everything)) {
     journal.taint("written pages cannot be found");
   }

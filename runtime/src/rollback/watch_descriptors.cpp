@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // System calls that open, close or change descriptors.
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 
@@ -19,6 +21,7 @@ void opened(State& state, long fd) {
     return;
   }
   int number = static_cast<int>(fd);
+  journal.aliases.remove(number);
   if (state.process.is_base_fd(number)) {
     journal.lost_fds.add(number);
   } else if (state.phase == Phase::Server) {
@@ -36,6 +39,7 @@ void closed(State& state, long fd) {
     return;
   }
   int number = static_cast<int>(fd);
+  journal.aliases.remove(number);
   if (state.process.is_base_fd(number)) {
     journal.lost_fds.add(number);
   } else if (state.phase == Phase::Server) {
@@ -51,23 +55,81 @@ bool is_base(const State& state, long fd) {
   return fd >= 0 && fd < kMaxFds && state.process.is_base_fd(static_cast<int>(fd));
 }
 
+/// Might it be the same open file as a descriptor of the snapshot?
+bool is_shared(const State& state, long fd) {
+  const Journal& journal = state.journal;
+  return is_base(state, fd) || journal.unknown_aliases ||
+         journal.aliases.contains(static_cast<int>(fd));
+}
+
 void used(State& state, long fd) {
   if (is_base(state, fd)) {
     state.journal.used_fds.add(static_cast<int>(fd));
   }
 }
 
-// A duplicate shares offset, flags and locks with the original: what happens to it is not followed.
-void shared(State& state, long fd) {
-  if (is_base(state, fd) && state.phase == Phase::Child) {
-    used(state, fd);
-    state.journal.locked_fds.add(static_cast<int>(fd));
+void taint_if_base(State& state, long fd, const char* what) {
+  if (is_shared(state, fd) && state.phase == Phase::Child) {
+    state.journal.taint(what);
   }
 }
 
-void taint_if_base(State& state, long fd, const char* what) {
-  if (is_base(state, fd) && state.phase == Phase::Child) {
-    state.journal.taint(what);
+/// What a read or write of it leaves behind is found by the next request.
+void read_or_written(State& state, long fd) {
+  used(state, fd);
+  if (state.phase != Phase::Child || !state.process.any_contents()) {
+    return;
+  }
+  bool alias =
+      state.journal.unknown_aliases || state.journal.aliases.contains(static_cast<int>(fd));
+  if (alias || state.process.has_contents(static_cast<int>(fd))) {
+    state.journal.taint("a pipe or event descriptor of the snapshot was used");
+  }
+}
+
+// A duplicate shares offset, flags and locks with the original, and what happens to these is not
+// followed: they are restored in any case.
+void duplicated(State& state, long fd, long duplicate) {
+  bool was_shared = is_shared(state, fd);
+  opened(state, duplicate);
+  if (!was_shared || state.phase != Phase::Child || duplicate == fd) {
+    return;
+  }
+  if (is_base(state, fd)) {
+    used(state, fd);
+    state.journal.locked_fds.add(static_cast<int>(fd));
+  }
+  if (duplicate < kMaxFds) {
+    state.journal.aliases.add(static_cast<int>(duplicate));
+  } else {
+    state.journal.unknown_aliases = true;
+  }
+}
+
+// Files of these tell the kernel to change the process that opens them, or others.
+void opened_for_writing(State& state, long fd) {
+  constexpr long kProc = 0x9fa0;
+  constexpr long kCgroup = 0x27e0eb;
+  constexpr long kCgroup2 = 0x63677270;
+  struct statfs system {};
+  if (gate(SYS_fstatfs, fd, &system) == 0 &&
+      (system.f_type == kProc || system.f_type == kCgroup || system.f_type == kCgroup2)) {
+    state.journal.taint("a file of /proc or of a control group was opened for writing");
+  }
+}
+
+void after_open(State& state, const Call& call, long result) {
+  opened(state, result);
+  unsigned long flags = O_WRONLY;
+  if (call.number == SYS_open) {
+    flags = static_cast<unsigned long>(call.args[1]);
+  } else if (call.number == SYS_openat) {
+    flags = static_cast<unsigned long>(call.args[2]);
+  } else if (call.number == SYS_openat2) {
+    flags = reinterpret_cast<const open_how*>(call.args[2])->flags;
+  }
+  if ((flags & O_ACCMODE) != O_RDONLY && state.phase == Phase::Child) {
+    opened_for_writing(state, result);
   }
 }
 
@@ -76,8 +138,7 @@ void after_fcntl(State& state, const Call& call, long result) {
   switch (call.args[1]) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-      shared(state, fd);
-      opened(state, result);
+      duplicated(state, fd, result);
       break;
     case F_SETFD:
     case F_SETFL:
@@ -137,21 +198,41 @@ void after(State& state, const Call& call, long result) {
     case SYS_write:
     case SYS_readv:
     case SYS_writev:
+    case SYS_preadv2:
+    case SYS_pwritev2:
+    case SYS_vmsplice:
+      read_or_written(state, args[0]);
+      break;
     case SYS_lseek:
     case SYS_getdents:
     case SYS_getdents64:
-    case SYS_vmsplice:
       used(state, args[0]);
       break;
     case SYS_sendfile:
     case SYS_tee:
-      used(state, args[0]);
-      used(state, args[1]);
+      read_or_written(state, args[0]);
+      read_or_written(state, args[1]);
       break;
     case SYS_splice:
     case SYS_copy_file_range:
-      used(state, args[0]);
-      used(state, args[2]);
+      read_or_written(state, args[0]);
+      read_or_written(state, args[2]);
+      break;
+    case SYS_open:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_creat:
+      after_open(state, call, result);
+      break;
+    case SYS_sendmsg:
+      // A message may carry a descriptor, and come back.
+      if (reinterpret_cast<const msghdr*>(args[1])->msg_controllen != 0 &&
+          state.phase == Phase::Child) {
+        state.journal.unknown_aliases = true;
+      }
+      break;
+    case SYS_sendmmsg:
+      state.journal.unknown_aliases = state.journal.unknown_aliases || state.phase == Phase::Child;
       break;
     case SYS_close:
       closed(state, args[0]);
@@ -170,8 +251,7 @@ void after(State& state, const Call& call, long result) {
     case SYS_dup:
     case SYS_dup2:
     case SYS_dup3:
-      shared(state, args[0]);
-      opened(state, result);
+      duplicated(state, args[0], result);
       break;
     case SYS_pipe:
     case SYS_pipe2:
@@ -186,6 +266,16 @@ void after(State& state, const Call& call, long result) {
     case SYS_shutdown:
     case SYS_setsockopt:
       taint_if_base(state, args[0], "a socket of the snapshot was changed");
+      break;
+    case SYS_fadvise64:
+    case SYS_mq_notify:
+    case SYS_mq_getsetattr:
+      taint_if_base(state, args[0], "advice or notification on a descriptor of the snapshot");
+      break;
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+      read_or_written(state, args[0]);
       break;
     case SYS_epoll_ctl:
     case SYS_timerfd_settime:

@@ -52,9 +52,6 @@ void reprotect(State& state, Range range, long protection) {
 void advise(State& state, Range range, long advice) {
   constexpr int kDontNeedLocked = 24;
   switch (advice) {
-    case MADV_NORMAL:
-    case MADV_RANDOM:
-    case MADV_SEQUENTIAL:
     case MADV_WILLNEED:
     case MADV_COLD:
     case MADV_PAGEOUT:
@@ -68,6 +65,8 @@ void advise(State& state, Range range, long advice) {
       state.image.for_each_in(range, [&](const Region& region, Range part) {
         if (region.tracked) {
           state.journal.dropped.add(part);
+        } else if (!region.shared) {
+          state.journal.taint("memory of the snapshot that is not data was dropped");
         }
       });
       return;
@@ -133,6 +132,7 @@ long watch_memory_call(State& state, const Call& call) {
     return result;
   }
   const long* args = call.args;
+  journal.touched |= kTouchedMaps;
   record(journal, [&] {
     auto address = static_cast<std::uintptr_t>(result);
     switch (call.number) {

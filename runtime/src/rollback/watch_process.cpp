@@ -83,6 +83,9 @@ long control(State& state, const Call& call) {
     case PR_SET_NAME:
       state.journal.touched |= kTouchedName;
       break;
+    case PR_SET_TIMERSLACK:
+      state.journal.touched |= kTouchedTimerSlack;
+      break;
     case PR_GET_PDEATHSIG:
     case PR_GET_DUMPABLE:
     case PR_GET_KEEPCAPS:
@@ -102,9 +105,17 @@ long control(State& state, const Call& call) {
   return make(call);
 }
 
+/// Is it this process that the call kills? Nothing can be undone after that, so it is ended
+/// instead.
+bool kills_itself(const State& state, const Call& call) {
+  long signal = call.number == SYS_tgkill ? call.args[2] : call.args[1];
+  return signal == SIGKILL && static_cast<pid_t>(call.args[0]) == state.pid;
+}
+
 // Only copies of the process are made here; what shares its memory goes through run_natively().
 long make_process(State& state, const Call& call) {
-  state.journal.touched |= kTouchedChildren;
+  // A child may write into this process, through /proc for example.
+  state.journal.touched |= kTouchedChildren | kTouchedMemoryUncounted;
   if (call.number == SYS_clone && (call.args[0] & ~(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |
                                                     CLONE_PARENT_SETTID | 0xff)) != 0) {
     state.journal.taint("clone with flags");
@@ -172,6 +183,18 @@ long watch_process_call(State& state, const Call& call) {
     case SYS_clone:
     case SYS_clone3:
       return make_process(state, call);
+    case SYS_kill:
+    case SYS_tkill:
+    case SYS_tgkill:
+      if (kills_itself(state, call)) {
+        child_killed(state, SIGKILL);
+      }
+      break;
+    case SYS_membarrier:
+      if (call.args[0] != 0) {
+        journal.taint("membarrier");  // the registrations last
+      }
+      break;
     case SYS_exit:
     case SYS_exit_group:
       child_exited(state, static_cast<int>(call.args[0]));
