@@ -41,7 +41,7 @@ void AccessRecorder::started(const php::RequestStart& start, const php::Transpor
   }
   started_ = true;
   method_ = start.method;
-  uri_ = start.script_uri;
+  uri_ = start.uri;
   query_ = start.query;
   script_ = start.script;
   user_ = start.user;

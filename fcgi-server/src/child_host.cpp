@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_host.hpp"
 
-#include "worker.hpp"
+#include <sys/times.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "worker.hpp"
 
 namespace lwc {
 namespace {
@@ -15,14 +17,25 @@ constexpr std::array<std::string_view, 10> kSiteParams{
     "SCRIPT_NAME",     "DOCUMENT_ROOT", "SERVER_NAME",    "SERVER_PORT", "SERVER_ADDR",
     "SERVER_PROTOCOL", "HTTPS",         "REQUEST_SCHEME", "PHP_VALUE",   "PHP_ADMIN_VALUE"};
 
+// CPU time of this process and of those it has waited for: what php-fpm counts for a request.
+std::int64_t cpu_ticks() {
+  tms used{};
+  ::times(&used);
+  return used.tms_utime + used.tms_stime + used.tms_cutime + used.tms_cstime;
+}
+
 }  // namespace
 
-ChildHost::ChildHost(Worker& worker, LogChannel& log)
-    : worker_(worker), log_(log), access_(worker.options().access, worker.pool_name()) {}
+ChildHost::ChildHost(Worker& worker, status::Pages pages, LogChannel& log)
+    : worker_(worker),
+      log_(log),
+      access_(worker.options().access, worker.pool_name()),
+      pages_(std::move(pages)) {}
 
 php::Transport* ChildHost::open(const Job& job) noexcept {
   Slot& slot = worker_.slot();
   slot.stage = Stage::ReadingHeaders;
+  ticks_at_start_ = cpu_ticks();
   access_.opened(job.connection);
   return transport_.open(job.connection, slot.exchange.report) ? &transport_ : nullptr;
 }
@@ -42,6 +55,7 @@ void ChildHost::request_started(const php::RequestStart& start) noexcept {
 void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   Slot& slot = worker_.slot();
   slot.peak_memory = end.peak_memory;
+  slot.cpu_ticks = cpu_ticks() - ticks_at_start_;
   slot.stage = Stage::Finishing;
   slot.uploads_size = 0;  // PHP has deleted them
   bool truncated = false;
@@ -94,8 +108,17 @@ void ChildHost::log(php::LogLevel level, const char* text) noexcept {
   log_.send(level, worker_.pool_name(), text);
 }
 
-bool ChildHost::status(StatusVisitor, void*) noexcept {
-  return false;
+const php::OwnPage* ChildHost::own_page(const php::OwnPageRequest& request) noexcept {
+  return pages_.find(request);
+}
+
+bool ChildHost::status(StatusVisitor add, void* context) noexcept {
+  // Kept in a member: `add` may leave by longjmp.
+  rows_ = status::function_rows(worker_.board());
+  for (const status::Row& row : rows_) {
+    add(row.name.c_str(), row.text ? row.text->c_str() : nullptr, row.number, context);
+  }
+  return true;
 }
 
 }  // namespace lwc

@@ -254,6 +254,16 @@ std::string socket_address(int fd) {
          std::to_string(ntohs(address.v4.sin_port));
 }
 
+ListenQueue listen_queue(int listen_fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(listen_fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
+    return {};
+  }
+  // For a listening socket the kernel has the length of the queue and its limit in these.
+  return {info.tcpi_unacked, info.tcpi_sacked};
+}
+
 std::string describe(const ListenAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (address.any.sa_family == AF_INET) {

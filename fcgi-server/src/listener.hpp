@@ -51,6 +51,14 @@ Result<Listener> open_listener(const config::PoolConfig& pool,
 /// Where a listening socket is bound, in the form of the pool key `listen`.
 std::string socket_address(int fd);
 
+/// Connections that wait to be accepted, and how many may wait. Zero for a Unix socket, as in
+/// php-fpm.
+struct ListenQueue {
+  std::uint32_t waiting = 0;
+  std::uint32_t limit = 0;
+};
+ListenQueue listen_queue(int listen_fd);
+
 /// "127.0.0.1", for log lines.
 std::string describe(const ListenAddress& address);
 

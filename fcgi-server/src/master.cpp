@@ -93,8 +93,20 @@ Status Master::start() {
   write_pid();
   log::launched();
   log::notice("", "fpm is running, pid " + std::to_string(::getpid()));
+  return start_pools();
+}
+
+Status Master::start_pools() {
   for (const auto& pool : pools_) {
-    if (Status started = pool->start(); !started) {
+    if (Status made = pool->make_board(); !made) {
+      return made;
+    }
+  }
+  for (const auto& pool : pools_) {
+    const std::optional<std::string>& shown = pool->config().status_of;
+    auto of = std::find_if(pools_.begin(), pools_.end(),
+                           [&](const auto& one) { return one->config().name == shown; });
+    if (Status started = pool->start(of != pools_.end() ? &(*of)->board() : nullptr); !started) {
       return started;
     }
   }

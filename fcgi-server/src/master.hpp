@@ -33,6 +33,7 @@ class Master {
 
   Status start();
   Status open_sockets();
+  Status start_pools();
   Status block_signals();
   void loop();
   void on_signals();

@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <csignal>
 
+#include "listener.hpp"
 #include "log.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "pool_process.hpp"
+#include "process_memory.hpp"
 #include "request_head.hpp"
 #include "slot_protocol.hpp"
 
@@ -54,18 +56,26 @@ Pool::Pool(config::PoolConfig config, Listener listener, LogChannel& log, std::s
       log_(log),
       engine_(std::move(engine)) {}
 
-Status Pool::start() {
+Status Pool::make_board() {
   auto slots = static_cast<std::uint32_t>(std::max(config_.pm_max_children, 1));
-  Result<PoolBoardPtr> board = make_board(slots);
+  Result<PoolBoardPtr> board = lwc::make_board(slots);
   if (!board) {
     return board.error();
   }
   board_ = std::move(*board);
   board_->started = realtime_ns() / kSecond;
+  set_text(board_->pool, config_.name);
+  board_->listen_queue_length = listen_queue(listen_.get()).limit;
+  set_text(board_->pm, config::name_of(config_.pm));
+  slots_.resize(slots);
+  return ok();
+}
+
+Status Pool::start(PoolBoard* shown) {
+  shown_ = shown;
   if (Status opened = open_access_log(); !opened) {
     return opened;
   }
-  slots_.resize(slots);
   return start_base();
 }
 
@@ -107,7 +117,8 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
   if (pid == 0) {
     pair->master.reset();
     ::poll(nullptr, 0, static_cast<int>(pause.count()));
-    run_base_template(config_, engine_, listen_fd(), access_log_.get(), *board_, log_,
+    run_base_template({config_, engine_, listen_fd(), access_log_.get(), *board_,
+                       shown_ != nullptr ? *shown_ : *board_, log_},
                       std::move(pair->other));
   }
   Template base;
@@ -203,6 +214,7 @@ void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) 
     entry.id = id;
     entry.ready_since = realtime_ns() / kSecond;
     entry.builds.fetch_add(1);
+    entry.size = private_memory(event.pid);
     entry.state.store(SnapshotState::Ready, std::memory_order_release);
     log::notice(config_.name, "snapshot " + std::to_string(id) + " of '" + entry.script.data() +
                                   "' is ready, pid " + std::to_string(event.pid) +
@@ -402,6 +414,9 @@ void Pool::on_template_exit(SnapshotId id, int status) {
 }
 
 void Pool::tick() {
+  const ListenQueue queue = listen_queue(listen_.get());
+  board_->listen_queue = queue.waiting;
+  board_->max_listen_queue = std::max(board_->max_listen_queue.load(), queue.waiting);
   for (auto& [id, one] : templates_) {
     if (id != kBaseSnapshot && !one.ready && one.pid > 0 &&
         monotonic_ns() - one.started_ns > kWarmupLimit) {

@@ -27,8 +27,11 @@ class Pool {
  public:
   Pool(config::PoolConfig config, Listener listener, LogChannel& log, std::string engine);
 
-  /// Makes the shared memory and forks the base template.
-  Status start();
+  /// Makes the shared memory.
+  Status make_board();
+  /// Forks the base template. `shown`: the board that the status page tells of, where that is
+  /// another pool's (pm.status_listen).
+  Status start(PoolBoard* shown);
 
   /// Descriptors to watch for reading.
   void add_fds(std::vector<pollfd>& fds) const;
@@ -152,6 +155,7 @@ class Pool {
   LogChannel& log_;
   std::string engine_;
   PoolBoardPtr board_;
+  PoolBoard* shown_ = nullptr;
   std::map<SnapshotId, Template> templates_;
   std::vector<WorkerSlot> slots_;
   SnapshotId next_id_ = 1;

@@ -153,6 +153,11 @@ php::PoolOptions php_options(const config::PoolConfig& pool) {
   return options;
 }
 
+status::PageOptions page_options(const config::PoolConfig& pool) {
+  return {pool.pm_status_path.value_or(""), pool.ping_path.value_or(""),
+          pool.ping_response.value_or("")};
+}
+
 WorkerOptions worker_options(const config::PoolConfig& pool) {
   WorkerOptions options;
   options.pool = pool.name;
@@ -161,6 +166,8 @@ WorkerOptions worker_options(const config::PoolConfig& pool) {
   options.track_finished = pool.request_terminate_timeout_track_finished;
   options.max_requests = static_cast<std::uint64_t>(pool.pm_max_requests);
   options.snapshots = pool.lwc_snapshots;
+  options.status_path = pool.pm_status_path.value_or("");
+  options.ping_path = pool.ping_path.value_or("");
   std::string clients = pool.listen_allowed_clients.value_or("");
   for (std::size_t begin = 0; begin < clients.size();) {
     std::size_t end = std::min(clients.find_first_of(", ", begin), clients.size());
@@ -205,14 +212,15 @@ void reset_signals() {
 
 }  // namespace
 
-void run_base_template(const config::PoolConfig& pool, const std::string& engine_name,
-                       int listen_fd, int access_fd, PoolBoard& board, LogChannel& log,
-                       UniqueFd control) {
+void run_base_template(const PoolProcess& process, UniqueFd control) {
+  const config::PoolConfig& pool = process.pool;
+  PoolBoard& board = process.board;
+  LogChannel& log = process.log;
   const pid_t master = ::getppid();
   reset_signals();
   // Two descriptors for one end: one for the engine, one to say why there is none.
   UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
-  Result<std::unique_ptr<Engine>> engine = make_engine(engine_name, std::move(control));
+  Result<std::unique_ptr<Engine>> engine = make_engine(process.engine, std::move(control));
   if (!engine) {
     give_up(voice, engine.error().message);
   }
@@ -233,13 +241,14 @@ void run_base_template(const config::PoolConfig& pool, const std::string& engine
     give_up(voice, changed.error().message);
   }
   log.send(php::LogLevel::Debug, pool.name, "snapshot engine: " + std::string((*engine)->name()));
+  set_text(board.engine, (*engine)->name());
   voice.reset();
   // These live as long as the process and everything forked from it.
   WorkerOptions options = worker_options(pool);
-  options.access = access_options(pool, access_fd, board);
+  options.access = access_options(pool, process.access_fd, board);
   options.access.master = master;
-  auto* worker = new Worker(std::move(options), listen_fd, board, log);
-  auto* host = new ChildHost(*worker, log);
+  auto* worker = new Worker(std::move(options), process.listen_fd, board, log);
+  auto* host = new ChildHost(*worker, status::Pages(page_options(pool), process.shown_board), log);
   reset_signals();  // libfcgi has put in handlers of its own for SIGTERM and SIGUSR1
   php::run_pool(php_options(pool), **engine, *worker, *host);
 }

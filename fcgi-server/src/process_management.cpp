@@ -69,9 +69,6 @@ void Pool::manage() {
       start_workers(config_.pm_max_children - static_cast<int>(live));
     }
   }
-  Counts counts = count();
-  board_->max_active =
-      std::max(board_->max_active.load(), static_cast<std::uint32_t>(counts.active));
 }
 
 void Pool::manage_dynamic() {

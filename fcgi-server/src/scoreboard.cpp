@@ -71,7 +71,7 @@ bool PoolBoard::any_ready() const {
 
 PoolFigures PoolBoard::figures() {
   PoolFigures sum;
-  for (std::uint32_t i = 0; i < slot_count; ++i) {
+  for (std::uint32_t i = 0; i < slots_touched.load(); ++i) {
     sum += slot(i).figures;
   }
   return sum;
@@ -79,7 +79,38 @@ PoolFigures PoolBoard::figures() {
 
 std::string describe_request(const Slot& slot) {
   return "child " + std::to_string(slot.exchange.child_pid.load()) + ", script '" +
-         slot.script.data() + "' (request: \"" + slot.method.data() + " " + slot.uri.data() + "\")";
+         slot.script.data() + "' (request: \"" + slot.method.data() + " " + slot.uri.data() +
+         (slot.query[0] != '\0' ? "?" : "") + slot.query.data() + "\")";
+}
+
+void set_active(PoolBoard& board, Slot& slot, bool active) {
+  const std::uint32_t before = slot.active.exchange(active ? 1 : 0);
+  if (before == 1 && !active) {
+    board.active.fetch_sub(1);
+  } else if (before == 0 && active) {
+    const std::uint32_t now = board.active.fetch_add(1) + 1;
+    std::uint32_t most = board.max_active.load();
+    while (now > most && !board.max_active.compare_exchange_weak(most, now)) {
+    }
+  }
+}
+
+const char* stage_name(Stage stage) {
+  switch (stage) {
+    case Stage::Idle:
+      return "Idle";
+    case Stage::ReadingHeaders:
+      return "Reading headers";
+    case Stage::Info:
+      return "Getting request information";
+    case Stage::Running:
+      return "Running";
+    case Stage::Finishing:
+      return "Finishing";
+    case Stage::Ended:
+      break;
+  }
+  return "Ending";
 }
 
 void UnmapBoard::operator()(PoolBoard* board) const {
@@ -94,9 +125,8 @@ Result<PoolBoardPtr> make_board(std::uint32_t slots) {
   }
   auto* board = new (memory) PoolBoard;
   board->slot_count = slots;
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    new (&board->slot(i)) Slot;
-  }
+  // A slot that is all zero is one that was never used, and the mapping is zero. Constructing
+  // thousands of them would make the kernel provide their pages.
   return PoolBoardPtr(board);
 }
 

@@ -20,7 +20,7 @@ namespace lwc {
 inline constexpr std::size_t kMaxPath = 1024;  // bytes kept of a path or URI, ending zero included
 inline constexpr std::size_t kMaxSnapshots = 64;
 
-/// Stage of a worker slot, as php-fpm's status page names them.
+/// Stage of a worker slot (stage_name() has php-fpm's words for the status page).
 enum class Stage : std::uint32_t { Idle, ReadingHeaders, Info, Running, Finishing, Ended };
 
 /// Values of Slot::stop.
@@ -46,12 +46,14 @@ struct Slot {
   std::atomic<SnapshotId> baton{kBaseSnapshot};  ///< the snapshot whose holder serves the slot now
   std::atomic<std::uint32_t> stop{kGoOn};        ///< a Stop
   std::atomic<Stage> stage{Stage::Idle};
-  std::atomic<std::uint64_t> requests{0};            ///< served since the worker started
+  std::atomic<std::uint32_t> active{0};              ///< counted in PoolBoard::active
+  std::atomic<std::int32_t> server_pid{0};           ///< the holder that has the baton
+  std::atomic<std::uint64_t> requests{0};            ///< begun since the worker started
   std::atomic<std::int64_t> worker_started_ns{0};    ///< CLOCK_REALTIME
   std::atomic<std::int64_t> request_started_ns{0};   ///< CLOCK_MONOTONIC
   std::atomic<std::int64_t> request_duration_ns{0};  ///< of the last one that ended
   std::atomic<std::int64_t> idle_since_ns{0};        ///< CLOCK_MONOTONIC
-  std::atomic<std::int64_t> cpu_ticks{0};            ///< CPU time of the last request, clock ticks
+  std::atomic<std::int64_t> cpu_ticks{0};  ///< CPU time of the last request, clock ticks
   std::atomic<std::uint64_t> body_size{0};
   std::atomic<std::uint64_t> peak_memory{0};
   std::array<char, 16> method{};
@@ -84,21 +86,28 @@ struct SnapshotEntry {
   std::atomic<std::int64_t> ready_since{0};  ///< seconds since the epoch
   std::atomic<std::uint64_t> served{0};      ///< requests, written by holders
   std::atomic<std::uint32_t> builds{0};
+  std::atomic<std::uint64_t> size{0};  ///< bytes of memory of its own, when it was ready
   std::array<char, kMaxPath> script{};
 };
 
 struct PoolBoard {
-  std::atomic<std::uint64_t> accepted{0};  ///< connections' requests since start
+  std::array<char, 64> pool{};
+  std::array<char, 16> pm{};                ///< "static", "dynamic" or "ondemand"
+  std::array<char, 16> engine{};            ///< the one in use; written by the base template
+  std::atomic<std::uint64_t> accepted{0};   ///< connections' requests since start
   std::atomic<std::uint64_t> slow{0};
-  std::atomic<std::uint64_t> faults{0};
   std::atomic<std::uint64_t> timeouts{0};
   std::atomic<std::uint32_t> max_children_reached{0};
+  std::atomic<std::uint32_t> active{0};  ///< slots with a request
   std::atomic<std::uint32_t> max_active{0};
+  std::atomic<std::uint32_t> listen_queue{0};  ///< as the master saw it last; TCP only
   std::atomic<std::uint32_t> max_listen_queue{0};
+  std::atomic<std::uint32_t> listen_queue_length{0};  ///< the backlog in force; TCP only
   std::atomic<std::int64_t> started{0};          ///< seconds since the epoch
   std::atomic<std::uint32_t> log_generation{0};  ///< how often the access log was opened anew
   std::array<SnapshotEntry, kMaxSnapshots> snapshots;
   std::uint32_t slot_count = 0;
+  std::atomic<std::uint32_t> slots_touched{0};  ///< slots from here on were never used
 
   Slot& slot(std::uint32_t index) { return reinterpret_cast<Slot*>(this + 1)[index]; }
 
@@ -114,9 +123,15 @@ struct PoolBoard {
   PoolFigures figures();
 };
 
-/// "child 4711, script '/srv/index.php' (request: "GET /index.php")": how the log names the request
+/// "child 4711, script '/srv/index.php' (request: "GET /index.php?a=b")": how the log names the request
 /// of a slot.
 std::string describe_request(const Slot& slot);
+
+/// Counts the slot as active or not, once: whoever takes the flag changes the sum.
+void set_active(PoolBoard& board, Slot& slot, bool active);
+
+/// "Idle", "Running", ...
+const char* stage_name(Stage stage);
 
 /// Copies text into one of the arrays above, cut to fit and ended by zero.
 template <std::size_t N>

@@ -131,6 +131,7 @@ void Worker::leave() {
   }
   slot_->baton = kNobody;
   slot_->stage = Stage::Ended;
+  set_active(board_, *slot_, false);
 }
 
 // The baton stays: the master sees this holder end without having been told to, and gives it to a
@@ -175,7 +176,9 @@ bool Worker::next(Job& job) {
       }
     }
     slot_->stage = Stage::Idle;
+    set_active(board_, *slot_, false);
     slot_->idle_since_ns = monotonic_ns();
+    slot_->server_pid = ::getpid();
     if (!take_connection()) {
       continue;
     }
@@ -324,6 +327,7 @@ bool Worker::take_connection() {
     return false;
   }
   slot_->stage = Stage::ReadingHeaders;
+  set_active(board_, *slot_, true);
   slot_->request_started_ns = monotonic_ns();
   if (!look_at_request()) {
     drop_connection();
@@ -406,8 +410,15 @@ bool Worker::look_at_request() {
   }
 }
 
+// The base answers the daemon's own pages, whatever SCRIPT_FILENAME says.
+bool Worker::is_own_page(std::string_view script_name) const {
+  return !script_name.empty() &&
+         (script_name == options_.status_path || script_name == options_.ping_path);
+}
+
 SnapshotId Worker::choose_snapshot() {
-  if (!options_.snapshots || head_.state != RequestHead::State::Complete || !board_.any_ready()) {
+  if (!options_.snapshots || head_.state != RequestHead::State::Complete || !board_.any_ready() ||
+      is_own_page(head_.param("SCRIPT_NAME"))) {
     return kBaseSnapshot;
   }
   SnapshotEntry* entry = board_.find_ready(snapshot_key(head_, options_.snapshot_params),
@@ -421,6 +432,10 @@ void Worker::begin_request(Job& job) {
   slot_->exchange.child_pid = 0;
   slot_->access_size = 0;
   slot_->uploads_size = 0;
+  slot_->method[0] = slot_->uri[0] = slot_->query[0] = slot_->script[0] = slot_->user[0] = '\0';
+  slot_->body_size = 0;
+  slot_->requests.fetch_add(1, std::memory_order_relaxed);
+  slot_->server_pid = ::getpid();
   slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();
   board_.accepted.fetch_add(1, std::memory_order_relaxed);
@@ -447,7 +462,6 @@ void Worker::drop_connection() {
 
 void Worker::finished(const Job&, const Outcome& outcome) {
   Slot& slot = *slot_;
-  slot.requests.fetch_add(1, std::memory_order_relaxed);
   slot.request_duration_ns = monotonic_ns() - slot.request_started_ns;
   slot.figures.add(slot.exchange.cost);
   state_->has_served = true;
@@ -497,7 +511,6 @@ void Worker::report_end(const Outcome& outcome) {
   std::string who = describe_request(slot);
   switch (outcome.end) {
     case Outcome::End::Fault: {
-      board_.faults.fetch_add(1);
       slot.figures.add_fault();
       std::string fault = describe_fault(slot.exchange.fault);
       log_.send(php::LogLevel::Warning, options_.pool,

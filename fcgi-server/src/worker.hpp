@@ -26,6 +26,8 @@ struct WorkerOptions {
   bool track_finished = false;  ///< terminate_timeout goes on after fastcgi_finish_request()
   std::uint64_t max_requests = 0;
   bool snapshots = true;
+  std::string status_path;  ///< empty: none
+  std::string ping_path;    ///< empty: none
   AccessOptions access;
 };
 
@@ -45,6 +47,7 @@ class Worker final : public Server {
   std::vector<int> server_descriptors() override;
 
   Slot& slot() { return *slot_; }
+  PoolBoard& board() { return board_; }
   const WorkerOptions& options() const { return options_; }
   const std::string& pool_name() const { return options_.pool; }
 
@@ -63,6 +66,7 @@ class Worker final : public Server {
   bool accept_connection();
   bool wait_readable(int timeout_ms);
   bool look_at_request();
+  bool is_own_page(std::string_view script_name) const;
   SnapshotId choose_snapshot();
   void begin_request(Job& job);
   void drop_connection();

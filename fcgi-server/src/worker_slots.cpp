@@ -33,6 +33,7 @@ void Pool::start_worker(std::uint32_t index) {
   shared.idle_since_ns = monotonic_ns();
   shared.worker_started_ns = realtime_ns();
   shared.in_use = 1;
+  board_->slots_touched = std::max(board_->slots_touched.load(), index + 1);
   spawn_holder(index, kBaseSnapshot);
 }
 
@@ -284,6 +285,7 @@ void Pool::end_slot(std::uint32_t index) {
     Slot& shared = board_->slot(index);
     shared.in_use = 0;
     shared.stage = Stage::Ended;
+    set_active(*board_, shared, false);
     slot = WorkerSlot{};
     if (!stopping_ && started_workers_) {
       manage();

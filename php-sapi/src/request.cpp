@@ -70,7 +70,48 @@ void run_file() {
   efree(script);
 }
 
+// A name in the query is matched by its own length, so that "?f" is "?full": php-fpm's way.
+bool is_asked_for(const char* word) {
+  const zval* query = &PG(http_globals)[TRACK_VARS_GET];
+  if (Z_TYPE_P(query) != IS_ARRAY) {
+    return false;
+  }
+  zend_string* name = nullptr;
+  ZEND_HASH_FOREACH_STR_KEY(Z_ARRVAL_P(query), name) {
+    if (name != nullptr && std::strncmp(ZSTR_VAL(name), word, ZSTR_LEN(name)) == 0) {
+      return true;
+    }
+  }
+  ZEND_HASH_FOREACH_END();
+  return false;
+}
+
+bool answer_with_own_page() {
+  const auto& info = SG(request_info);
+  if (info.request_uri == nullptr) {
+    return false;
+  }
+  const OwnPage* page =
+      pool().host->own_page({info.request_uri, info.headers_only, is_asked_for});
+  if (page == nullptr) {
+    return false;
+  }
+  for (const char* header : page->headers) {
+    if (header != nullptr) {
+      sapi_add_header_ex(const_cast<char*>(header), std::strlen(header), true, true);
+    }
+  }
+  SG(sapi_headers).http_response_code = 200;
+  if (!info.headers_only) {
+    PHPWRITE(page->body.data(), page->body.size());
+  }
+  return true;
+}
+
 void run_known_method() {
+  if (answer_with_own_page()) {
+    return;
+  }
   if (SG(request_info).path_translated == nullptr) {
     complain("Primary script unknown");
     answer_with(404, "File not found.\n");
@@ -174,11 +215,9 @@ void fill_request_info() {
 
 void announce_request() {
   const auto& info = SG(request_info);
-  const char* uri = current_request().params.get("REQUEST_URI");
   pool().host->request_started(
       {.method = or_empty(info.request_method),
-       .uri = or_empty(uri != nullptr ? uri : info.request_uri),
-       .script_uri = or_empty(info.request_uri),
+       .uri = or_empty(info.request_uri),
        .query = or_empty(info.query_string),
        .script = or_empty(info.path_translated),
        .user = or_empty(info.auth_user),

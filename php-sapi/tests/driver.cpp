@@ -128,6 +128,9 @@ class StepHost final : public lwc::php::Host {
     std::printf("[log: %s]\n", text);
     std::fflush(stdout);
   }
+  const lwc::php::OwnPage* own_page(const lwc::php::OwnPageRequest&) noexcept override {
+    return nullptr;
+  }
   void snapshot_wanted() noexcept override { g_shared->exchange.report.wants_snapshot = 1; }
   bool status(StatusVisitor add, void* context) noexcept override {
     add("pool", "driver", 0, context);

@@ -429,6 +429,7 @@ PoolConfig status_pool(PoolConfig& pool) {
   status.pm = ProcessManager::Ondemand;
   status.pm_max_children = 2;
   status.lwc_snapshots = false;
+  status.lwc_engine = "fork";  // works everywhere, and this pool has next to nothing to do
   return status;
 }
 

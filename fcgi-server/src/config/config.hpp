@@ -25,6 +25,8 @@ inline constexpr int kPriorityUnset = 64;
 
 enum class LogFormat { Text, Json };
 enum class ProcessManager { Unset = 0, Static = 1, Dynamic = 2, Ondemand = 3 };
+/// As the configuration names it.
+const char* name_of(ProcessManager pm);
 
 struct GlobalConfig {
   std::optional<std::string> pid;             ///< absolute path after load()

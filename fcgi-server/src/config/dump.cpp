@@ -71,17 +71,6 @@ void dump_global(const GlobalConfig& global, Dump& out) {
   out.end_section();
 }
 
-const char* name_of(ProcessManager pm) {
-  switch (pm) {
-    case ProcessManager::Static:
-      return "static";
-    case ProcessManager::Dynamic:
-      return "dynamic";
-    default:
-      return "ondemand";
-  }
-}
-
 void dump_process_manager(const PoolConfig& pool, Dump& out) {
   out.row("pm", name_of(pool.pm));
   out.row("pm.max_children", pool.pm_max_children);
@@ -150,6 +139,17 @@ void dump_pool(const PoolConfig& pool, Dump& out) {
 }
 
 }  // namespace
+
+const char* name_of(ProcessManager pm) {
+  switch (pm) {
+    case ProcessManager::Static:
+      return "static";
+    case ProcessManager::Dynamic:
+      return "dynamic";
+    default:
+      return "ondemand";
+  }
+}
 
 std::vector<std::string> dump(const Config& config) {
   Dump out;

@@ -2,6 +2,7 @@
 // PHP as a library: started once per daemon, then one request per child.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -42,8 +43,7 @@ struct PoolOptions {
 /// What is known of a request once its parameters are read: for the status page.
 struct RequestStart {
   const char* method;
-  const char* uri;         ///< REQUEST_URI, or SCRIPT_NAME
-  const char* script_uri;  ///< SCRIPT_NAME: what php-fpm's access log has as request URI
+  const char* uri;  ///< SCRIPT_NAME: what php-fpm has as request URI in its logs and status
   const char* query;
   const char* script;       ///< path of the file that is run
   const char* user;         ///< "" when there is none
@@ -59,6 +59,20 @@ struct RequestEnd {
   const char* (*header)(const char* name) = nullptr;
 };
 
+/// A request that the daemon may want to answer itself.
+struct OwnPageRequest {
+  const char* uri;  ///< SCRIPT_NAME, as the access log has it
+  bool head_only;   ///< a HEAD request
+  /// Whether the query has a name that `word` is, or begins with: php-fpm's rule.
+  bool (*asked_for)(const char* word);
+};
+
+/// The answer: status 200, these header lines ("Name: value", up to the first null), this body.
+struct OwnPage {
+  std::array<const char*, 3> headers{};
+  std::string_view body;
+};
+
 enum class LogLevel { Debug, Notice, Warning, Error, Alert };
 
 /// The daemon's services, called in children. Same rules as for Transport.
@@ -70,6 +84,8 @@ class Host {
   virtual Transport* open(const Job& job) noexcept = 0;
   virtual void request_started(const RequestStart& start) noexcept = 0;
   virtual void request_ended(const RequestEnd& end) noexcept = 0;
+  /// A page of the daemon's own (status, ping), good until the next call; null: a script answers.
+  virtual const OwnPage* own_page(const OwnPageRequest& request) noexcept = 0;
   /// lwc_snapshot() was called in a child of the base, while the request's parameters can still be
   /// read.
   virtual void snapshot_wanted() noexcept = 0;

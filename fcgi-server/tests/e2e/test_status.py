@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ping, the status page in all its formats, pm.status_listen and fpm_get_status(), beside php-fpm's."""
+
+import copy
+import json
+import re
+import threading
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from harness import LwcFpm, PhpFpm, Workspace
+from harness.fastcgi import Connection
+from harness.processes import wait_until
+
+from .conftest import OURS
+from .served import PATIENCE, Served
+
+SETTINGS = {"pm.status_path": "/status", "ping.path": "/ping"}
+FORMATS = ["", "html", "xml", "json", "openmetrics"]
+
+
+def own_page(served, name="/status", query="", method="GET", address=None, script=None):
+    """The answer to a request for a page that no file stands for."""
+    params = served.params(script or f"{served.root}{name}", method=method, query=query, SCRIPT_NAME=name,
+                           REQUEST_URI=name + (f"?{query}" if query else ""))
+    with Connection(address or served.address, timeout=PATIENCE) as connection:
+        connection.send_request(params)
+        return connection.read_response()
+
+
+def status(served, query="json&full", **more):
+    answer = own_page(served, query=query, **more)
+    assert answer.status == 200, answer.stdout
+    return json.loads(answer.body)
+
+
+def wait_for_status(served, wanted, **more):
+    """The first status of which `wanted` holds."""
+    seen = []
+    assert wait_until(lambda: seen.append(status(served, **more)) or wanted(seen[-1]), PATIENCE), seen[-1]
+    return seen[-1]
+
+
+class Busy:
+    """Requests of a script that waits until it is let go."""
+
+    def __init__(self, served, count, **more):
+        self.served = served
+        self.go = served.file("go")
+        self.go.unlink(missing_ok=True)
+        self.script = served.script(f"while (!file_exists('{self.go}')) {{ usleep(2000); clearstatcache(); }} echo 'ok';")
+        self.threads = [threading.Thread(target=served.get, args=(self.script,), kwargs=more) for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.go.write_text("1")
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def both():
+    """php-fpm and lwc-fpm with the same settings and one worker; each has served two requests."""
+    with Workspace() as space:
+        php = Served(space, PhpFpm).start(1, settings=SETTINGS)
+        pair = [php, copy.copy(php)]
+        pair[1].kind, pair[1].daemon = LwcFpm, None
+        pair[1].start(1, settings=SETTINGS)
+        for served in pair:
+            served.get("echo 'first';")
+            served.get("echo str_repeat('x', 3);", query="a=b")
+        yield pair
+
+
+# What differs from run to run: pids, dates, durations, sizes, the temp dir.
+def masked(text):
+    text = re.sub(r"/tmp/lwc-[^/]+/www", "ROOT", text)
+    text = re.sub(r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", "DATE", text)
+    for name in ("pid", "start time", "start since", "request duration", "last request cpu", "last request memory",
+                 "phpfpm_start_since", "accepted conn", "requests", "phpfpm_accepted_connections"):
+        forms = {name, name.replace(" ", "-")}
+        for form in forms:
+            text = re.sub(rf"({form}</th><td>|<{form}>|\"{form}\":|{form}:? +)[\d.]+", r"\1N", text)
+    # Of the table of processes only the cells that are the same under both.
+    return re.sub(r"<tr><td>\d+</td><td>(\w+)</td><td>DATE</td>(<td>\d+</td>){3}(.*?)<td>[\d.]+</td><td>\d+</td>(</tr>|<td>)",
+                  r"<tr>\1 \3\4", text)
+
+
+# What lwc-fpm adds when "full" is asked for.
+def without_own(text, form):
+    if form == "json":
+        text = re.sub(r',"snapshot":\d+,"pages written":\d+,"pages restored":\d+,"undo time":\d+,"taints":\d+,"last taint":"[^"]*"', "", text)
+        return re.sub(r',"lwc":\{.*\}\}$', "}", text)
+    if form == "xml":
+        text = re.sub(r"<snapshot>\d+</snapshot><pages-written>.*?</last-taint>", "", text)
+        return re.sub(r"<lwc>\n.*</lwc>\n", "", text, flags=re.S)
+    if form == "html":
+        text = text.replace("<th>snapshot</th><th>pages written</th><th>pages restored</th><th>undo time</th>"
+                            "<th>taints</th><th>last taint</th>", "")
+        text = re.sub(r"(<tr>Running .*?)(<td>\d+</td>){5}<td>-</td></tr>", r"\1</tr>", text)
+        return re.sub(r"</table>\n<table>\n<tr><th>engine.*</table>\n</body>", "</table></body>", text, flags=re.S)
+    if form == "openmetrics":
+        return re.sub(r"# HELP lwcfpm_engine.*# EOF", "# EOF", text, flags=re.S)
+    text = re.sub(r"\nengine: .*?\n(?=\n\*|$)", "\n", text, flags=re.S)
+    return re.sub(r"snapshot: +\d+\npages written: .*\npages restored: .*\nundo time: .*\ntaints: .*\nlast taint: .*\n", "", text)
+
+
+@OURS
+@pytest.mark.parametrize("full", [False, True], ids=["short", "full"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_page_is_php_fpms(both, form, full):
+    query = "&".join(filter(None, [form, "full" if full else ""]))
+    theirs, ours = (own_page(served, query=query) for served in both)
+    assert ours.header_list == theirs.header_list
+    text = masked(ours.text)
+    if full or not form:
+        assert text != without_own(text, form)
+        text = without_own(text, form)
+    assert text == masked(theirs.text)
+
+
+@OURS
+def test_well_formed_with_all_that_is_ours(both):
+    for query in ("full", "lwc"):
+        page = status(both[1], query=f"json&{query}")
+        assert {"engine", "pages written", "undo time", "taints", "faults", "snapshots"} <= page["lwc"].keys()
+        root = ElementTree.fromstring(own_page(both[1], query=f"xml&{query}").text)
+        assert root.findtext("lwc/engine") == page["lwc"]["engine"]
+        metrics = own_page(both[1], query=f"openmetrics&{query}").text
+        assert f'lwcfpm_engine{{name="{page["lwc"]["engine"]}"}} 1\n' in metrics and metrics.endswith("# EOF\n")
+
+
+@OURS
+@pytest.mark.parametrize("name, query", [("/ping", ""), ("/status", ""), ("/status", "json"), ("/status", "f&h"),
+                                         ("/status/", ""), ("/pin", "")])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_same_headers_as_php_fpm(both, name, query, method):
+    theirs, ours = (own_page(served, name, query, method) for served in both)
+    assert (ours.status, ours.header_list) == (theirs.status, theirs.header_list)
+    assert bool(ours.body) == bool(theirs.body)
+    if name != "/status":
+        assert ours.body == theirs.body
+
+
+def test_ping(fresh):
+    fresh.start(1, settings=SETTINGS | {"ping.response": "all is well"})
+    answer = own_page(fresh, "/ping")
+    assert (answer.status, answer.text) == (200, "all is well")
+    assert answer.header("Content-Type").startswith("text/plain")
+
+
+def test_a_running_request(fresh):
+    fresh.start(2, settings=SETTINGS)
+    with Busy(fresh, 1, body=b"12345", query="a=<b>&c=\"d\"", PHP_AUTH_USER="x", HTTP_AUTHORIZATION="Basic amU6cHc=",
+              REQUEST_URI="/pretty", SCRIPT_NAME="/a\"b<c>/\xe9") as busy:
+        page = wait_for_status(fresh, lambda page: page["active processes"] == 2)
+        running = next(one for one in page["processes"] if one["script"] == busy.script)
+        assert (page["idle processes"], page["total processes"], page["max active processes"]) == (0, 2, 2)
+        assert running["state"] == "Running" and running["pid"] in fresh.processes()
+        assert running["request method"] == "POST" and running["content length"] == 5 and running["user"] == "je"
+        assert running["request duration"] > 0 and running["last request memory"] == 0
+        again = wait_for_status(fresh, lambda page: True)
+        later = next(one for one in again["processes"] if one["script"] == busy.script)
+        assert later["request duration"] > running["request duration"]
+        assert later["request uri"] == '/a"b<c>/\xe9?a=<b>&c="d"'
+        for form in ("html", "xml"):
+            text = own_page(fresh, query=f"{form}&full").text
+            assert "/a&quot;b&lt;c&gt;/\xe9?a=&lt;b&gt;&amp;c=&quot;d&quot;" in text, text
+        ElementTree.fromstring(text)
+    page = wait_for_status(fresh, lambda page: page["active processes"] == 1)
+    idle = next(one for one in page["processes"] if one["state"] == "Idle")
+    assert idle["last request memory"] > 0
+
+
+def test_counts(fresh):
+    fresh.start(1, settings=SETTINGS)
+    before = status(fresh)
+    for _ in range(5):
+        fresh.get("echo 1;")
+    page = status(fresh)
+    assert page["accepted conn"] == before["accepted conn"] + 6 == 7
+    (process,) = page["processes"]
+    assert (process["requests"], process["state"]) == (7, "Running")
+    assert page["start time"] <= process["start time"]
+
+
+def test_answers_on_its_own_socket_while_all_workers_are_busy(fresh):
+    listen = str(fresh.space.path / "status.sock")
+    fresh.start(2, settings=SETTINGS | {"pm.status_listen": listen})
+    with Busy(fresh, 2):
+        page = wait_for_status(fresh, lambda page: page["active processes"] == 2, address=listen)
+        assert (page["pool"], page["idle processes"], len(page["processes"])) == ("www", 0, 2)
+        assert page["process manager"] == "static"
+        assert own_page(fresh, "/ping", address=listen).text == "pong"
+        assert own_page(fresh, "/other", address=listen).status == 404
+    assert wait_for_status(fresh, lambda page: page["idle processes"] == 2, address=listen)["accepted conn"] == 2
+
+
+def test_status_listen_without_a_path(fresh):
+    listen = str(fresh.space.path / "status.sock")
+    fresh.start(1, settings={"pm.status_listen": listen})
+    assert own_page(fresh, "/", address=listen).text.startswith("pool:                 www\n")
+
+
+def test_listen_queue(fresh):
+    fresh.start(1, settings=SETTINGS | {"pm.status_listen": "127.0.0.1:19752", "listen.backlog": 7},
+                listen="127.0.0.1:19751")
+    where = {"address": ("127.0.0.1", 19752)}
+    with Busy(fresh, 1):
+        wait_for_status(fresh, lambda page: page["active processes"] == 1, **where)
+        waiting = [fresh.connect() for _ in range(3)]
+        page = wait_for_status(fresh, lambda page: page["listen queue"] == 3, **where)
+        assert (page["max listen queue"], page["listen queue len"]) == (3, 7)
+        for connection in waiting:
+            connection.close()
+    page = wait_for_status(fresh, lambda page: page["listen queue"] == 0, **where)
+    assert page["max listen queue"] == 3
+
+
+FUNCTION = """
+    $status = fpm_get_status();
+    unset($status['procs'][0]['script']);
+    array_walk_recursive($status, function (&$value, $key) {
+        if (preg_match('/^(pid|start-time|start-since|request-duration)$/', $key)) { $value = get_debug_type($value); }
+    });
+    echo json_encode($status);
+"""
+
+
+@OURS
+def test_the_function_is_php_fpms(both):
+    for served in both:
+        served.script(FUNCTION, "function.php")
+    counts = []
+    for served in both:
+        page = json.loads(served.get(str(served.root / "function.php"), query="x=1", method="GET").text)
+        counts.append((page.pop("accepted-conn"), page["procs"][0].pop("requests")))
+        served.page = page
+    assert json.dumps(both[1].page) == json.dumps(both[0].page)  # the order counts, too
+    assert counts[1][0] == counts[1][1] > 0
+
+
+def test_only_the_path_itself(fresh):
+    """SCRIPT_NAME decides, as in php-fpm: not the file, and not what follows the path."""
+    fresh.start(1, settings=SETTINGS)
+    script = fresh.script("echo 'a script';", "page.php")
+    assert own_page(fresh, "/status", script=script).text.startswith("pool:")
+    assert own_page(fresh, "/status.php", script=script).text == "a script"
+
+
+def test_a_page_without_path(fresh):
+    fresh.start(1)
+    assert own_page(fresh, "/status").status == 404
+    assert own_page(fresh, "/ping").status == 404
+
+
+SNAPSHOT = """
+    require 'part.inc';
+    lwc_snapshot();
+    echo 'served ', lwc_snapshot_info()['snapshot'] ?? 'without';
+"""
+
+
+def test_snapshots_are_listed(lwc):
+    lwc.prepare(1, settings=SETTINGS)
+    lwc.script("<?php $filled = str_repeat('x', 1 << 20);", "part.inc")
+    script = lwc.script(SNAPSHOT, "app.php")
+    lwc.daemon.pools[0].lwc["warmup"] = [f"{script} /"]
+    lwc.daemon.write_config()
+    lwc.start()
+    for _ in range(3):
+        assert lwc.get(script).text == "served 1"
+    page = status(lwc)
+    (snapshot,) = page["lwc"]["snapshots"]
+    assert (snapshot["id"], snapshot["script"], snapshot["state"], snapshot["builds"]) == (1, script, "ready", 1)
+    assert snapshot["requests"] == 3 and snapshot["age"] >= 0 and snapshot["size"] > 1 << 20
+    assert f"snapshot:             id 1, script {script}, state ready, " in own_page(lwc).text
+    metrics = own_page(lwc, query="openmetrics&full").text
+    assert f'lwcfpm_snapshot_requests_total{{id="1",script="{script}"}} 3\n' in metrics
+    # A request for the page itself is not one for the application, whatever file it names.
+    assert own_page(lwc, "/status", script=script).text.startswith("pool:")
+
+
+def test_faults_are_counted(lwc):
+    lwc.start(1, settings=SETTINGS)
+    lwc.get("posix_kill(getmypid(), SIGSEGV); sleep(5);")
+    assert status(lwc)["lwc"]["faults"] == 1
+
+
+def test_the_live_page(lwc):
+    lwc.start(1, settings=SETTINGS)
+    answer = own_page(lwc, query="live")
+    assert answer.header("Content-Type").startswith("text/html") and "?json&full" in answer.text
