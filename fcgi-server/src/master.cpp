@@ -23,7 +23,8 @@ namespace lwc {
 namespace {
 
 constexpr int kTickMs = 1000;
-constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kMillisecond = 1'000'000;
+constexpr std::int64_t kSecond = 1000 * kMillisecond;
 
 std::string quoted(const std::vector<std::string>& arguments) {
   std::string text;
@@ -156,9 +157,25 @@ void Master::write_pid() const {
   }
 }
 
+// A third of the shortest limit of a request, as php-fpm has it; nanoseconds, 0 without limits.
+std::int64_t Master::request_check_interval() const {
+  constexpr std::int64_t kShortest = 130 * kMillisecond;
+  int seconds = 0;
+  for (const config::PoolConfig& pool : config_.pools) {
+    for (const int limit : {pool.request_slowlog_timeout, pool.request_terminate_timeout}) {
+      if (limit > 0 && (seconds == 0 || limit < seconds)) {
+        seconds = limit;
+      }
+    }
+  }
+  return seconds > 0 ? std::max(seconds * kSecond / 3, kShortest) : 0;
+}
+
 void Master::loop() {
   std::vector<pollfd> fds;
-  std::int64_t next_tick = monotonic_ns() + kTickMs * 1'000'000LL;
+  std::int64_t next_tick = monotonic_ns() + kTickMs * kMillisecond;
+  const std::int64_t check_every = request_check_interval();
+  std::int64_t next_check = check_every > 0 ? monotonic_ns() + check_every : INT64_MAX;
   while (!(state_ >= State::Finishing && all_ended())) {
     fds.clear();
     fds.push_back({signals_.get(), POLLIN, 0});
@@ -166,7 +183,9 @@ void Master::loop() {
     for (const auto& pool : pools_) {
       pool->add_fds(fds);
     }
-    std::int64_t left = std::max<std::int64_t>((next_tick - monotonic_ns()) / 1'000'000, 0);
+    const std::int64_t next = std::min(next_tick, next_check);
+    const std::int64_t left =
+        std::max<std::int64_t>((next - monotonic_ns() + kMillisecond - 1) / kMillisecond, 0);
     if (::poll(fds.data(), fds.size(), static_cast<int>(std::min<std::int64_t>(left, kTickMs))) >
         0) {
       // A handler may close descriptors of later entries; their numbers are then unknown to every
@@ -184,8 +203,14 @@ void Master::loop() {
       }
     }
     if (monotonic_ns() >= next_tick) {
-      next_tick = monotonic_ns() + kTickMs * 1'000'000LL;
+      next_tick = monotonic_ns() + kTickMs * kMillisecond;
       tick();
+    }
+    if (monotonic_ns() >= next_check) {
+      next_check = monotonic_ns() + check_every;
+      for (const auto& pool : pools_) {
+        pool->check_requests();
+      }
     }
     check_ready();
   }
@@ -291,6 +316,14 @@ void Master::reopen_access_logs() {
 void Master::on_child() {
   int status = 0;
   for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (WIFSTOPPED(status)) {
+      for (const auto& pool : pools_) {
+        if (pool->on_stop(pid, status)) {
+          break;
+        }
+      }
+      continue;
+    }
     if (old_.on_exit(pid)) {
       continue;
     }

@@ -35,6 +35,7 @@ class Master {
   Status open_sockets();
   Status start_pools();
   Status block_signals();
+  std::int64_t request_check_interval() const;
   void loop();
   void on_signals();
   void on_child();

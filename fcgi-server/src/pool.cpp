@@ -64,8 +64,9 @@ Status Pool::make_board() {
   }
   board_ = std::move(*board);
   board_->started = realtime_ns() / kSecond;
+  slow_log_.emplace(config_, *board_);
   set_text(board_->pool, config_.name);
-  board_->listen_queue_length = listen_queue(listen_.get()).limit;
+  board_->listen_queue_length = listen_queue(listen_fd()).limit;
   set_text(board_->pm, config::name_of(config_.pm));
   slots_.resize(slots);
   return ok();
@@ -214,6 +215,7 @@ void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) 
     entry.id = id;
     entry.ready_since = realtime_ns() / kSecond;
     entry.builds.fetch_add(1);
+    entry.served = 0;
     entry.size = private_memory(event.pid);
     entry.state.store(SnapshotState::Ready, std::memory_order_release);
     log::notice(config_.name, "snapshot " + std::to_string(id) + " of '" + entry.script.data() +
@@ -414,7 +416,7 @@ void Pool::on_template_exit(SnapshotId id, int status) {
 }
 
 void Pool::tick() {
-  const ListenQueue queue = listen_queue(listen_.get());
+  const ListenQueue queue = listen_queue(listen_fd());
   board_->listen_queue = queue.waiting;
   board_->max_listen_queue = std::max(board_->max_listen_queue.load(), queue.waiting);
   for (auto& [id, one] : templates_) {
@@ -428,9 +430,17 @@ void Pool::tick() {
     }
   }
   if (started_workers_ && !stopping_) {
-    check_overdue();
     manage();
   }
+}
+
+void Pool::check_requests() {
+  slow_log_->check();
+  check_overdue();
+}
+
+bool Pool::on_stop(pid_t pid, int status) {
+  return slow_log_->on_stop(pid, status);
 }
 
 bool Pool::on_exit(pid_t pid, int status) {
@@ -441,7 +451,8 @@ bool Pool::on_exit(pid_t pid, int status) {
   for (SnapshotId id : ids) {
     on_template(id);  // learn who was forked before this exit was noticed
   }
-  if (on_known_exit(pid, status)) {
+  const bool traced = slow_log_->forget(pid);
+  if (on_known_exit(pid, status) || traced) {
     return true;
   }
   // A process can end before its template, which forked it, has run again to say so.

@@ -20,6 +20,7 @@
 #include "lwc/message.hpp"
 #include "lwc/template.hpp"
 #include "scoreboard.hpp"
+#include "slow_log.hpp"
 
 namespace lwc {
 
@@ -38,8 +39,12 @@ class Pool {
   void on_readable(int fd);
   /// True when `pid` was one of this pool's processes.
   bool on_exit(pid_t pid, int status);
-  /// Once a second: process management, overdue requests and warm-ups.
+  /// wait() has told that a process was stopped. True: it was to be traced by this pool.
+  bool on_stop(pid_t pid, int status);
+  /// Once a second: process management, warm-ups.
   void tick();
+  /// Several times in the shortest time limit of a request: slow and overdue requests.
+  void check_requests();
 
   /// All that was to be prepared before traffic has been prepared, or has failed.
   bool is_ready() const;
@@ -156,6 +161,7 @@ class Pool {
   std::string engine_;
   PoolBoardPtr board_;
   PoolBoard* shown_ = nullptr;
+  std::optional<SlowLog> slow_log_;
   std::map<SnapshotId, Template> templates_;
   std::vector<WorkerSlot> slots_;
   SnapshotId next_id_ = 1;

@@ -63,6 +63,15 @@ bool PoolBoard::is_current(SnapshotId id) const {
          });
 }
 
+SnapshotEntry* PoolBoard::entry_of(SnapshotId id) {
+  const auto found =
+      std::find_if(snapshots.begin(), snapshots.end(), [id](const SnapshotEntry& entry) {
+        return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready &&
+               entry.id == id;
+      });
+  return id != kBaseSnapshot && found != snapshots.end() ? &*found : nullptr;
+}
+
 bool PoolBoard::any_ready() const {
   return std::any_of(snapshots.begin(), snapshots.end(), [](const SnapshotEntry& entry) {
     return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready;

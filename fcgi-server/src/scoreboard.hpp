@@ -53,7 +53,7 @@ struct Slot {
   std::atomic<std::int64_t> request_started_ns{0};   ///< CLOCK_MONOTONIC
   std::atomic<std::int64_t> request_duration_ns{0};  ///< of the last one that ended
   std::atomic<std::int64_t> idle_since_ns{0};        ///< CLOCK_MONOTONIC
-  std::atomic<std::int64_t> cpu_ticks{0};  ///< CPU time of the last request, clock ticks
+  std::atomic<std::int64_t> cpu_ticks{0};            ///< CPU time of the last request, clock ticks
   std::atomic<std::uint64_t> body_size{0};
   std::atomic<std::uint64_t> peak_memory{0};
   std::array<char, 16> method{};
@@ -84,7 +84,7 @@ struct SnapshotEntry {
   std::atomic<SnapshotId> id{0};
   std::atomic<std::uint64_t> key{0};  ///< identity(): script and the parameters that belong to it
   std::atomic<std::int64_t> ready_since{0};  ///< seconds since the epoch
-  std::atomic<std::uint64_t> served{0};      ///< requests, written by holders
+  std::atomic<std::uint64_t> served{0};      ///< requests of this build, written by holders
   std::atomic<std::uint32_t> builds{0};
   std::atomic<std::uint64_t> size{0};  ///< bytes of memory of its own, when it was ready
   std::array<char, kMaxPath> script{};
@@ -92,9 +92,9 @@ struct SnapshotEntry {
 
 struct PoolBoard {
   std::array<char, 64> pool{};
-  std::array<char, 16> pm{};                ///< "static", "dynamic" or "ondemand"
-  std::array<char, 16> engine{};            ///< the one in use; written by the base template
-  std::atomic<std::uint64_t> accepted{0};   ///< connections' requests since start
+  std::array<char, 16> pm{};               ///< "static", "dynamic" or "ondemand"
+  std::array<char, 16> engine{};           ///< the one in use; written by the base template
+  std::atomic<std::uint64_t> accepted{0};  ///< connections' requests since start
   std::atomic<std::uint64_t> slow{0};
   std::atomic<std::uint64_t> timeouts{0};
   std::atomic<std::uint32_t> max_children_reached{0};
@@ -103,8 +103,8 @@ struct PoolBoard {
   std::atomic<std::uint32_t> listen_queue{0};  ///< as the master saw it last; TCP only
   std::atomic<std::uint32_t> max_listen_queue{0};
   std::atomic<std::uint32_t> listen_queue_length{0};  ///< the backlog in force; TCP only
-  std::atomic<std::int64_t> started{0};          ///< seconds since the epoch
-  std::atomic<std::uint32_t> log_generation{0};  ///< how often the access log was opened anew
+  std::atomic<std::int64_t> started{0};               ///< seconds since the epoch
+  std::atomic<std::uint32_t> log_generation{0};       ///< how often the access log was opened anew
   std::array<SnapshotEntry, kMaxSnapshots> snapshots;
   std::uint32_t slot_count = 0;
   std::atomic<std::uint32_t> slots_touched{0};  ///< slots from here on were never used
@@ -116,6 +116,8 @@ struct PoolBoard {
   SnapshotEntry* find_ready(std::uint64_t key, std::string_view script, bool with_path_info);
   /// The entry of this key in whatever state, or null.
   SnapshotEntry* find(std::uint64_t key, std::string_view script);
+  /// The entry that offers snapshot `id`, or null: it is the base, or another has taken its place.
+  SnapshotEntry* entry_of(SnapshotId id);
   /// True while `id` is what its entry offers. The base always is.
   bool is_current(SnapshotId id) const;
   bool any_ready() const;

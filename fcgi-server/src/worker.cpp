@@ -66,6 +66,7 @@ std::array<unsigned char, kPeek> g_peek;
 void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd control, UniqueFd inbox) {
   slot_ = &board_.slot(slot);
   own_ = snapshot;
+  entry_ = board_.entry_of(snapshot);
   control_ = std::move(control);
   inbox_ = std::move(inbox);
   void* memory =
@@ -435,6 +436,9 @@ void Worker::begin_request(Job& job) {
   slot_->method[0] = slot_->uri[0] = slot_->query[0] = slot_->script[0] = slot_->user[0] = '\0';
   slot_->body_size = 0;
   slot_->requests.fetch_add(1, std::memory_order_relaxed);
+  if (entry_ != nullptr) {
+    entry_->served.fetch_add(1, std::memory_order_relaxed);
+  }
   slot_->server_pid = ::getpid();
   slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();

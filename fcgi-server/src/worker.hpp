@@ -86,6 +86,7 @@ class Worker final : public Server {
 
   Slot* slot_ = nullptr;
   SnapshotId own_ = kBaseSnapshot;
+  SnapshotEntry* entry_ = nullptr;  // of own_; null for the base
   UniqueFd control_;
   UniqueFd inbox_;
   RequestHead head_;  // of the request looked at last; valid until its child runs
