@@ -125,8 +125,8 @@ struct PoolBoard {
   PoolFigures figures();
 };
 
-/// "child 4711, script '/srv/index.php' (request: "GET /index.php?a=b")": how the log names the request
-/// of a slot.
+/// "child 4711, script '/srv/index.php' (request: "GET /index.php?a=b")": how the log names the
+/// request of a slot.
 std::string describe_request(const Slot& slot);
 
 /// Counts the slot as active or not, once: whoever takes the flag changes the sum.

@@ -75,9 +75,8 @@ void SlowLog::check() {
                   static_cast<long long>(spent / kSecond),
                   static_cast<long long>(spent % kSecond / 1000));
     const bool asked = ask_to_stop(pid, trace);
-    log::warning(pool_.name, "child " + std::to_string(pid) + ", script '" + slot.script.data() +
-                                 "' (request: \"" + request_line(slot) +
-                                 "\") executing too slow (" + seconds.data() + " sec), logging");
+    log::warning(pool_.name, describe_request(slot) + " executing too slow (" + seconds.data() +
+                                 " sec), logging");
     if (!asked) {
       board_.slow.fetch_add(1);
     }

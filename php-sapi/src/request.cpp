@@ -91,8 +91,7 @@ bool answer_with_own_page() {
   if (info.request_uri == nullptr) {
     return false;
   }
-  const OwnPage* page =
-      pool().host->own_page({info.request_uri, info.headers_only, is_asked_for});
+  const OwnPage* page = pool().host->own_page({info.request_uri, info.headers_only, is_asked_for});
   if (page == nullptr) {
     return false;
   }

@@ -150,8 +150,8 @@ std::string html_processes(const Figures& figures) {
   std::string out = "<table border=\"1\">\n<tr>" + html_names(figures.no_process.php) +
                     html_names(figures.no_process.own) + "</tr>\n";
   for (const ProcessFigures& process : figures.processes) {
-    out += "<tr>" + html_cells(process.php, &process) + html_cells(process.own, nullptr) +
-           "</tr>\n";
+    out +=
+        "<tr>" + html_cells(process.php, &process) + html_cells(process.own, nullptr) + "</tr>\n";
   }
   return out + "</table>";
 }
@@ -173,8 +173,8 @@ std::string render_html(const Figures& figures, Shown shown) {
     out += html_processes(figures);
   }
   if (shown.own) {
-    out += (shown.processes ? "\n" : "") + html_list(figures.own) +
-           html_snapshots(figures.snapshots);
+    out +=
+        (shown.processes ? "\n" : "") + html_list(figures.own) + html_snapshots(figures.snapshots);
   }
   return out + "</body></html>";
 }

@@ -30,7 +30,8 @@ constexpr std::array<Metric, 11> kPhp{{
     {"max active processes", "max_active_processes", "counter",
      "The maximum number of active processes since FPM has started."},
     {"max children reached", "max_children_reached", "counter",
-     "The number of times, the process limit has been reached, when pm tries to start more children "
+     "The number of times, the process limit has been reached, when pm tries to start more "
+     "children "
      "(works only for pm 'dynamic' and 'ondemand')."},
     {"slow requests", "slow_requests", "counter",
      "The number of requests that exceeded your 'request_slowlog_timeout' value."},
@@ -64,7 +65,8 @@ std::string metric(const std::string& name, const char* type, const std::string&
   const std::string type_line = "# TYPE " + name + " " + type + "\n";
   // php-fpm has this one the other way round.
   const bool swapped = name == "phpfpm_listen_queue_length";
-  return (swapped ? type_line + help_line : help_line + type_line) + name + suffix + " " + value + "\n";
+  return (swapped ? type_line + help_line : help_line + type_line) + name + suffix + " " + value +
+         "\n";
 }
 
 /// OpenMetrics has a counter's sample end in _total. php-fpm's do not.
@@ -110,9 +112,10 @@ std::string render_openmetrics(const Figures& figures, bool own) {
                   amount(figures.php, one.field));
   }
   if (own) {
-    out += "# HELP lwcfpm_engine How requests are kept apart.\n# TYPE lwcfpm_engine gauge\n"
-           "lwcfpm_engine{name=\"" +
-           label(text(figures.own, "engine")) + "\"} 1\n";
+    out +=
+        "# HELP lwcfpm_engine How requests are kept apart.\n# TYPE lwcfpm_engine gauge\n"
+        "lwcfpm_engine{name=\"" +
+        label(text(figures.own, "engine")) + "\"} 1\n";
     for (const Metric& one : kOwn) {
       out += metric(std::string("lwcfpm_") + one.name, one.type, one.help,
                     amount(figures.own, one.field), suffix_of(one));

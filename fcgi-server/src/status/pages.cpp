@@ -8,8 +8,7 @@ namespace lwc::status {
 namespace {
 
 constexpr const char* kExpires = "Expires: Thu, 01 Jan 1970 00:00:00 GMT";
-constexpr const char* kDoNotCache =
-    "Cache-Control: no-cache, no-store, must-revalidate, max-age=0";
+constexpr const char* kDoNotCache = "Cache-Control: no-cache, no-store, must-revalidate, max-age=0";
 
 Format chosen_format(const php::OwnPageRequest& request) {
   // In php-fpm's order: the first that is asked for wins.

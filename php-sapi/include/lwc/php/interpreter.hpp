@@ -89,8 +89,8 @@ class Host {
   /// lwc_snapshot() was called in a child of the base, while the request's parameters can still be
   /// read.
   virtual void snapshot_wanted() noexcept = 0;
-  /// A file was made for what the client uploads. PHP deletes it at the end of the request; when the
-  /// request does not come to its end, the host has to.
+  /// A file was made for what the client uploads. PHP deletes it at the end of the request; when
+  /// the request does not come to its end, the host has to.
   virtual void upload_stored(const char* /*path*/) noexcept {}
   virtual void log(LogLevel level, const char* text) noexcept = 0;
   /// The rows of fpm_get_status(): fills them in by calling `add` for each; false: not known.
