@@ -2,10 +2,8 @@
 #include "listener.hpp"
 
 #include <arpa/inet.h>
-#include <grp.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +12,8 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+
+#include "identity.hpp"
 
 namespace lwc {
 namespace {
@@ -78,52 +78,20 @@ bool somebody_listens(const ListenAddress& address) {
   return ::connect(probe.get(), &address.any, address.length) == 0;
 }
 
-Result<uid_t> find_user(const std::string& name) {
-  if (const passwd* entry = ::getpwnam(name.c_str())) {
-    return entry->pw_uid;
-  }
-  char* end = nullptr;
-  unsigned long number = std::strtoul(name.c_str(), &end, 10);
-  if (!name.empty() && *end == '\0') {
-    return static_cast<uid_t>(number);
-  }
-  return Error{"cannot get uid for user '" + name + "'"};
-}
-
-Result<gid_t> find_group(const std::string& name) {
-  if (const group* entry = ::getgrnam(name.c_str())) {
-    return entry->gr_gid;
-  }
-  char* end = nullptr;
-  unsigned long number = std::strtoul(name.c_str(), &end, 10);
-  if (!name.empty() && *end == '\0') {
-    return static_cast<gid_t>(number);
-  }
-  return Error{"cannot get gid for group '" + name + "'"};
-}
-
 Status set_permissions(const config::PoolConfig& pool) {
-  uid_t uid = static_cast<uid_t>(-1);
-  gid_t gid = static_cast<gid_t>(-1);
-  if (pool.listen_owner && !pool.listen_owner->empty()) {
-    Result<uid_t> user = find_user(*pool.listen_owner);
-    if (!user) {
-      return Error{"[pool " + pool.name + "] " + user.error().message};
-    }
-    uid = *user;
+  Result<Identity> owner = find_identity(pool.listen_owner, pool.listen_group);
+  if (!owner) {
+    return Error{"[pool " + pool.name + "] " + owner.error().message};
   }
-  if (pool.listen_group && !pool.listen_group->empty()) {
-    Result<gid_t> group = find_group(*pool.listen_group);
-    if (!group) {
-      return Error{"[pool " + pool.name + "] " + group.error().message};
-    }
-    gid = *group;
+  if (owner->name.empty() && pool.listen_group.value_or("").empty()) {
+    owner->gid.reset();  // php-fpm: here a number does not bring its user's group
   }
+  const uid_t uid = owner->uid.value_or(static_cast<uid_t>(-1));
+  const gid_t gid = owner->gid.value_or(static_cast<gid_t>(-1));
   mode_t mode = pool.listen_mode
                     ? static_cast<mode_t>(std::strtoul(pool.listen_mode->c_str(), nullptr, 8))
                     : 0660;
-  if ((uid != static_cast<uid_t>(-1) || gid != static_cast<gid_t>(-1)) &&
-      ::chown(pool.listen->c_str(), uid, gid) != 0) {
+  if ((owner->uid || owner->gid) && ::chown(pool.listen->c_str(), uid, gid) != 0) {
     return listen_error(pool, "chown() the socket");
   }
   if (::chmod(pool.listen->c_str(), mode) != 0) {

@@ -279,8 +279,7 @@ SnapshotEntry* Pool::entry_for(const std::string& encoded) {
   if (SnapshotEntry* known = board_->find(key, warmup.script)) {
     return known;
   }
-  std::size_t limit =
-      std::min<std::size_t>(kMaxSnapshots, static_cast<std::size_t>(config_.lwc_max_snapshots));
+  const auto limit = static_cast<std::size_t>(config_.lwc_max_snapshots);
   for (std::size_t i = 0; i < limit; ++i) {
     SnapshotEntry& entry = board_->snapshots[i];
     if (entry.state.load() == SnapshotState::Free) {

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include <cstring>
 
 #include "child_host.hpp"
+#include "identity.hpp"
 #include "lwc/engine.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "lwc/template.hpp"
@@ -22,40 +22,14 @@
 namespace lwc {
 namespace {
 
-struct Identity {
-  uid_t uid = 0;
-  gid_t gid = 0;
-  std::string name;
-  std::string home;
-  bool change = false;
-};
-
-Result<Identity> find_identity(const config::PoolConfig& pool) {
-  Identity who;
-  if (::geteuid() != 0 || !pool.user || pool.user->empty()) {
-    return who;
+// Who serves the pool's requests. Without root's rights nobody else can be chosen.
+Result<Identity> pool_identity(const config::PoolConfig& pool) {
+  if (::geteuid() != 0) {
+    return own_identity();
   }
-  who.change = true;
-  char* end = nullptr;
-  unsigned long number = std::strtoul(pool.user->c_str(), &end, 10);
-  const passwd* entry =
-      *end == '\0' ? ::getpwuid(static_cast<uid_t>(number)) : ::getpwnam(pool.user->c_str());
-  if (entry == nullptr && *end != '\0') {
-    return Error{"cannot get uid for user '" + *pool.user + "'"};
-  }
-  who.uid = entry != nullptr ? entry->pw_uid : static_cast<uid_t>(number);
-  who.gid = entry != nullptr ? entry->pw_gid : static_cast<gid_t>(number);
-  if (entry != nullptr) {
-    who.name = entry->pw_name;
-    who.home = entry->pw_dir;
-  }
-  if (pool.group && !pool.group->empty()) {
-    number = std::strtoul(pool.group->c_str(), &end, 10);
-    const group* found = *end == '\0' ? nullptr : ::getgrnam(pool.group->c_str());
-    if (found == nullptr && *end != '\0') {
-      return Error{"cannot get gid for group '" + *pool.group + "'"};
-    }
-    who.gid = found != nullptr ? found->gr_gid : static_cast<gid_t>(number);
+  Result<Identity> who = find_identity(pool.user, pool.group);
+  if (who && !pool.allow_root && (who->uid.value_or(0) == 0 || who->gid.value_or(0) == 0)) {
+    return Error{"please specify user and group other than root"};
   }
   return who;
 }
@@ -103,14 +77,17 @@ Status change_directories(const config::PoolConfig& pool) {
 }
 
 Status change_user(const config::PoolConfig& pool, const Identity& who) {
-  if (who.change) {
-    if (::setgid(who.gid) != 0 || (who.uid != 0 && ::initgroups(who.name.c_str(), who.gid) != 0) ||
-        ::setuid(who.uid) != 0) {
-      return errno_error("cannot become user '" + *pool.user + "'");
-    }
-    if (pool.process_dumpable) {
-      ::prctl(PR_SET_DUMPABLE, 1);
-    }
+  if (::geteuid() != 0) {
+    return ok();
+  }
+  const gid_t gid = who.gid.value_or(0);
+  const uid_t uid = who.uid.value_or(0);
+  if ((gid != 0 && ::setgid(gid) != 0) ||
+      (uid != 0 && (::initgroups(who.account.c_str(), gid) != 0 || ::setuid(uid) != 0))) {
+    return errno_error("cannot become user '" + pool.user.value_or("") + "'");
+  }
+  if (pool.process_dumpable) {
+    ::prctl(PR_SET_DUMPABLE, 1);
   }
   return ok();
 }
@@ -224,7 +201,7 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   if (!engine) {
     give_up(voice, engine.error().message);
   }
-  Result<Identity> who = find_identity(pool);
+  Result<Identity> who = pool_identity(pool);
   if (!who) {
     give_up(voice, who.error().message);
   }

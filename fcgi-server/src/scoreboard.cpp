@@ -20,6 +20,20 @@ std::int64_t clock_ns(clockid_t clock) {
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
+template <typename Condition>
+bool any_ready_that(const PoolBoard& board, Condition condition) {
+  for (const SnapshotEntry& entry : board.snapshots) {
+    const SnapshotState state = entry.state.load(std::memory_order_acquire);
+    if (state == SnapshotState::Free) {
+      break;
+    }
+    if (state == SnapshotState::Ready && condition(entry)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::int64_t monotonic_ns() {
@@ -32,8 +46,10 @@ std::int64_t realtime_ns() {
 
 SnapshotEntry* PoolBoard::find(std::uint64_t key, std::string_view script) {
   for (SnapshotEntry& entry : snapshots) {
-    if (entry.state.load(std::memory_order_acquire) != SnapshotState::Free && entry.key == key &&
-        script == entry.script.data()) {
+    if (entry.state.load(std::memory_order_acquire) == SnapshotState::Free) {
+      break;
+    }
+    if (entry.key == key && script == entry.script.data()) {
       return &entry;
     }
   }
@@ -43,7 +59,11 @@ SnapshotEntry* PoolBoard::find(std::uint64_t key, std::string_view script) {
 SnapshotEntry* PoolBoard::find_ready(std::uint64_t key, std::string_view script,
                                      bool with_path_info) {
   for (SnapshotEntry& entry : snapshots) {
-    if (entry.state.load(std::memory_order_acquire) != SnapshotState::Ready || entry.key != key) {
+    const SnapshotState state = entry.state.load(std::memory_order_acquire);
+    if (state == SnapshotState::Free) {
+      break;
+    }
+    if (state != SnapshotState::Ready || entry.key != key) {
       continue;
     }
     std::string_view own = entry.script.data();
@@ -57,10 +77,7 @@ SnapshotEntry* PoolBoard::find_ready(std::uint64_t key, std::string_view script,
 
 bool PoolBoard::is_current(SnapshotId id) const {
   return id == kBaseSnapshot ||
-         std::any_of(snapshots.begin(), snapshots.end(), [id](const SnapshotEntry& entry) {
-           return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready &&
-                  entry.id == id;
-         });
+         any_ready_that(*this, [id](const SnapshotEntry& entry) { return entry.id == id; });
 }
 
 SnapshotEntry* PoolBoard::entry_of(SnapshotId id) {
@@ -73,9 +90,7 @@ SnapshotEntry* PoolBoard::entry_of(SnapshotId id) {
 }
 
 bool PoolBoard::any_ready() const {
-  return std::any_of(snapshots.begin(), snapshots.end(), [](const SnapshotEntry& entry) {
-    return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready;
-  });
+  return any_ready_that(*this, [](const SnapshotEntry&) { return true; });
 }
 
 PoolFigures PoolBoard::figures() {

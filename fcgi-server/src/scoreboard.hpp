@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/config.hpp"
 #include "engine_figures.hpp"
 #include "lwc/engine.hpp"
 #include "lwc/exchange.hpp"
@@ -18,7 +19,8 @@
 namespace lwc {
 
 inline constexpr std::size_t kMaxPath = 1024;  // bytes kept of a path or URI, ending zero included
-inline constexpr std::size_t kMaxSnapshots = 64;
+/// Entries are taken in order and never given back: those in use come first.
+inline constexpr std::size_t kMaxSnapshots = config::kMaxSnapshots;
 
 /// Stage of a worker slot (stage_name() has php-fpm's words for the status page).
 enum class Stage : std::uint32_t { Idle, ReadingHeaders, Info, Running, Finishing, Ended };

@@ -93,6 +93,7 @@ class Worker final : public Server {
 
   // What must outlast a request, in memory of its own that no engine undoes (MAP_SHARED, but this
   // holder's alone: children see it and leave it be).
+  static constexpr std::size_t kMaxLinks = 64;  // descriptors; others are asked for again
   struct State {
     int connection = -1;  // the one being served, or kept open for the client's next request
     bool has_served = false;
@@ -101,7 +102,7 @@ class Worker final : public Server {
     int access_fd = -1;  // the access log, where it was opened anew since the template was made
     std::uint32_t log_generation = 0;
     std::uint32_t link_count = 0;
-    std::array<Link, kMaxSnapshots> links{};
+    std::array<Link, kMaxLinks> links{};
   };
   State* state_ = nullptr;
 };

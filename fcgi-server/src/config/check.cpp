@@ -149,6 +149,7 @@ bool PoolCheck::prefix() {
 }
 
 bool PoolCheck::user() {
+  pool_.allow_root = options_.allow_root;
   return pool_.user || geteuid() != 0 || options_.allow_root ||
          refuse(Level::Alert, "user has not been defined");
 }
@@ -400,6 +401,10 @@ bool PoolCheck::extensions() {
 bool PoolCheck::own_keys() {
   for (Warmup& warmup : pool_.lwc_warmup) {
     absolute(warmup.script);
+  }
+  if (pool_.lwc_max_snapshots > kMaxSnapshots) {
+    return refuse(Level::Error, "lwc.max_snapshots(", pool_.lwc_max_snapshots,
+                  ") is more than a pool can keep (", kMaxSnapshots, ")");
   }
   return pool_.lwc_max_snapshots >= 1 ||
          refuse(Level::Error, "lwc.max_snapshots(", pool_.lwc_max_snapshots,

@@ -63,11 +63,15 @@ struct Warmup {
   std::string uri;  ///< empty: the script's own name
 };
 
+/// Most snapshots of a pool that lwc.max_snapshots can ask for.
+inline constexpr int kMaxSnapshots = 1024;
+
 struct PoolConfig {
   std::string name;
   std::optional<std::string> prefix;
   std::optional<std::string> user;
   std::optional<std::string> group;
+  bool allow_root = false;            ///< -R: user and group may be root
   std::optional<std::string> listen;  ///< [address:]port, or an absolute path; never empty
   bool listen_is_unix = false;
   int listen_backlog = -1;

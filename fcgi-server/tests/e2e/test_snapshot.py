@@ -223,6 +223,16 @@ def test_max_snapshots(lwc):
     assert resumed(lwc, scripts[2]) is False
 
 
+def test_many_snapshots(lwc):
+    """More than a worker keeps connections to, in one slot, each request for another than the one before."""
+    scripts = [lwc.script(f"$r = lwc_snapshot(); echo json_encode(['resumed' => $r, 'n' => {n}]);", f"f{n}.php")
+               for n in range(70)]
+    lwc.start(children=1, lwc={"max_snapshots": "70", "warmup": scripts})
+    for _ in range(2):
+        for n, script in enumerate(scripts):
+            assert json.loads(lwc.get(script).text) == {"resumed": True, "n": n}
+
+
 def test_parameters_that_belong_to_the_snapshot(lwc):
     """Requests whose DOCUMENT_ROOT or configured parameters differ never share a snapshot."""
     script = lwc.script("$tenant = $_SERVER['TENANT'] ?? 'none'; $r = lwc_snapshot();"

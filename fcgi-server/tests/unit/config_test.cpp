@@ -116,6 +116,8 @@ TEST_F(ConfigTest, RefusesBadOwnKeys) {
   EXPECT_EQ(refusal("lwc.max_snapshots = 0\n"),
             "[pool www] lwc.max_snapshots(0) must be a positive value; lwc.snapshots = no turns "
             "snapshots off");
+  EXPECT_EQ(refusal("lwc.max_snapshots = 1025\n"),
+            "[pool www] lwc.max_snapshots(1025) is more than a pool can keep (1024)");
   EXPECT_EQ(refusal("lwc.warmup[] =\n"),
             place(7) +
                 "error while parsing 'lwc.warmup[]' : empty value; give the path of a script, and "
