@@ -25,14 +25,14 @@ bool is_temporary(const char* path) {
 
 /// After the engine is done with the file: this may allocate, the engine may not leave.
 void note_opened(const char* path, const char* mode) noexcept {
-  if (g_files == nullptr || path[0] != '/' || is_temporary(path)) {
+  if (g_files == nullptr || path[0] != '/') {
     return;
   }
   const bool reads = mode[0] == 'r' && std::strchr(mode, '+') == nullptr;
-  if (reads) {
+  if (!reads) {
+    g_files->add_written(path);  // also a temporary file: it may be included afterwards
+  } else if (!is_temporary(path)) {
     g_files->add(path);
-  } else {
-    g_files->add_written(path);
   }
 }
 

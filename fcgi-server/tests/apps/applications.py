@@ -300,7 +300,7 @@ WORDPRESS_MASKS = [
     Mask(r"(?<=moderation-hash=)[0-9a-f]{32}|(?<![0-9a-zA-Z])[0-9a-f]{10}(?![0-9a-zA-Z])", "hash of a time, nonce"),
     Mask(r"(?<=wordpress_)((?:logged_in_)?[0-9a-f]{32}=)[^;]+", "login cookie", r"\1MASKED"),
     Mask(r"(?<=wp-settings-time-1=)\d+|(?<![0-9.])1[789]\d{8}(?![0-9])", "Unix time"),
-    Mask(r"\d+:\d\d (am|pm)", "time of day"),
+    Mask(r"\d+:\d\d (am|pm|AM|PM)|(?<=format-i18n\">)\d\d:\d\d", "time of day"),
     Mask(r"\d(?=[.]gravatar[.]com)", "one of three servers, by chance"),
     Mask(r'mailto:[^"]*">[^<]*', "a mail address in which random letters are encoded, against robots"),
     Mask(r'(?<=data-pw=")[^"]*', "a password that the installation proposes"),
@@ -319,8 +319,7 @@ APPLICATIONS = [
         Mask(r"((?:Used memory|Free memory|Cached scripts|Cached keys) </td><td class=\"v\">)\d+",
              "a file younger than opcache.file_update_protection (2 s) is not cached: depends on when it is asked for", r"\1MASKED"),
     ]),
-    # rebuilds: the first warm-up compiles Twig's templates, files that its snapshot is then made of.
-    Symfony("symfony", warmup="/articles", rebuilds=True, masks=[
+    Symfony("symfony", warmup="/articles", masks=[
         Mask(r"PHPSESSID=" + SESSION_COOKIE, "session id", "PHPSESSID=MASKED"),
         Mask(r'(name="token" value=")[^"]*', "CSRF token", r"\1MASKED"),
     ]),

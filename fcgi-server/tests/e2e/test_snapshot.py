@@ -351,6 +351,25 @@ def test_changed_file_rebuilds_the_snapshot(lwc):
     assert all(json.loads(lwc.get(script).text)["part"] == "new and longer" for _ in range(20))
 
 
+def test_files_that_the_warm_up_has_written_are_not_changes(lwc):
+    """Compiled templates: the snapshot is made of files that are younger than its warm-up."""
+    part = lwc.script("return 1;", "part.inc.php")
+    script = warm(lwc, """
+        $file = ini_get('sys_temp_dir') . '/compiled.php'; $other = ini_get('sys_temp_dir') . '/other.php';
+        if (!file_exists($file)) {
+            file_put_contents("$file.new", "<?php return 'compiled';"); rename("$file.new", $file);
+            file_put_contents($other, "<?php return 'other';");
+        }
+        $all = [require $file, require $other, require 'part.inc.php'];
+        $all[] = lwc_snapshot(); echo json_encode($all);
+        """, ini={"opcache.revalidate_freq": "0"})
+    assert json.loads(lwc.get(script).text) == ["compiled", "other", 1, True]
+    lwc.replace(part, "<?php return 2;")
+    assert wait_until(lambda: json.loads(lwc.get(script).text) == ["compiled", "other", 2, True], PATIENCE)
+    stale = [line for line in lwc.daemon.log().splitlines() if "is stale" in line]
+    assert len(stale) == 1 and "part.inc.php" in stale[0], lwc.daemon.log()
+
+
 def test_changed_front_controller_rebuilds_the_snapshot(lwc):
     script, _ = replaceable(lwc)
     lwc.replace(script, "<?php $r = lwc_snapshot(); echo json_encode(['resumed' => $r, 'part' => 'other']);")
