@@ -44,13 +44,16 @@ static u64 mark_of(struct task_struct *task)
 	return mark;
 }
 
+static bool is_foreign(struct task_struct *target, u64 mark)
+{
+	return READ_ONCE(target->signal->lwc) || mark_of(target) != mark;
+}
+
 bool __lwc_access_denied(struct task_struct *target)
 {
 	u64 mark = current->lwc->mark;
 
-	if (!mark || target == current)
-		return false;
-	return READ_ONCE(target->signal->lwc) || mark_of(target) != mark;
+	return mark && target != current && is_foreign(target, mark);
 }
 
 /*
@@ -60,6 +63,7 @@ bool __lwc_access_denied(struct task_struct *target)
  */
 bool __lwc_mm_denied(struct mm_struct *mm)
 {
+	struct task_struct __maybe_unused *owner;
 	u64 mark = current->lwc->mark;
 	bool denied = true;
 
@@ -67,8 +71,9 @@ bool __lwc_mm_denied(struct mm_struct *mm)
 		return false;
 #ifdef CONFIG_MEMCG
 	rcu_read_lock();
-	if (rcu_dereference(mm->owner))
-		denied = __lwc_access_denied(rcu_dereference(mm->owner));
+	owner = rcu_dereference(mm->owner);
+	if (owner)
+		denied = is_foreign(owner, mark);
 	rcu_read_unlock();
 #endif
 	return denied;

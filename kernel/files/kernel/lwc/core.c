@@ -24,7 +24,8 @@
 
 #include "internal.h"
 
-static struct lwc_proc *lwc_proc_alloc(void)
+/* An empty set of lwCs, or NULL */
+struct lwc_proc *lwc_proc_alloc(void)
 {
 	struct lwc_proc *proc = kzalloc(sizeof(*proc), GFP_KERNEL_ACCOUNT);
 

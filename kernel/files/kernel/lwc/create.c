@@ -202,7 +202,7 @@ static int make_tables(struct lwc *lwc, const struct lwc_specs *specs)
 	lwc_specs_apply_files(specs, files);
 	err = lwc_files_refuse_rings(files);
 	if (!err)
-		err = lwc_fd_own_files(files, true);
+		err = lwc_fd_own_files(files, LWC_FD_ALIVE);
 	if (err)
 		return err;
 	return add_creator_fd(lwc, specs);

@@ -154,6 +154,31 @@ struct lwc *lwc_from_fd(int nr)
 	return lwc;
 }
 
+/*
+ * As lwc_from_fd(), to change what the lwC has: -EPERM unless the descriptor has
+ * all rights, as the one that the creator got.
+ */
+struct lwc *lwc_from_own_fd(int nr)
+{
+	struct file *file = lwc_fd_file(nr);
+	const struct lwc_rights *rights;
+	struct lwc *lwc;
+
+	if (IS_ERR(file))
+		return ERR_CAST(file);
+	rights = lwc_file_rights(file);
+	lwc = lwc_from_file(file);
+	if (!IS_ERR(lwc) &&
+	    !(lwc_rights_whole(rights, LWC_WHAT_MEMORY) &&
+	      lwc_rights_whole(rights, LWC_WHAT_FILES) &&
+	      lwc_rights_whole(rights, LWC_WHAT_CRED))) {
+		lwc_put(lwc);
+		lwc = ERR_PTR(-EPERM);
+	}
+	fput(file);
+	return lwc;
+}
+
 /**
  * lwc_fd_replace - put another file in the place of one
  * @nr: a descriptor of the caller
@@ -340,12 +365,19 @@ int lwc_fd_caller(struct lwc_flow *flow, struct lwc *caller)
 	return nr;
 }
 
+static struct lwc *fated(struct lwc *lwc, enum lwc_fd_fate fate)
+{
+	if (!lwc || fate == LWC_FD_DEAD)
+		return NULL;
+	return fate == LWC_FD_TWIN ? lwc->twin : lwc;
+}
+
 static int own_file(struct files_struct *files, unsigned int nr,
-		    struct file *file, bool alive)
+		    struct file *file, enum lwc_fd_fate fate)
 {
 	struct lwc_fd *fd = file->private_data;
-	struct file *own = lwc_file_new(alive ? fd->lwc : NULL,
-					alive ? fd->rights : NULL);
+	struct lwc *lwc = fated(fd->lwc, fate);
+	struct file *own = lwc_file_new(lwc, lwc ? fd->rights : NULL);
 
 	if (IS_ERR(own))
 		return PTR_ERR(own);
@@ -359,11 +391,11 @@ static int own_file(struct files_struct *files, unsigned int nr,
 /**
  * lwc_fd_own_files - give a copied table its own struct files for lwCs
  * @files: a table that nobody else can see yet
- * @alive: within the process; else the descriptors become dead ones
+ * @fate: what they are to name
  *
  * Return: 0 or -ENOMEM, -ENFILE.
  */
-int lwc_fd_own_files(struct files_struct *files, bool alive)
+int lwc_fd_own_files(struct files_struct *files, enum lwc_fd_fate fate)
 {
 	struct fdtable *fdt = rcu_dereference_raw(files->fdt);
 	unsigned int nr;
@@ -373,7 +405,7 @@ int lwc_fd_own_files(struct files_struct *files, bool alive)
 		struct file *file = rcu_dereference_raw(fdt->fd[nr]);
 
 		if (file && file->f_op == &lwc_fops)
-			err = own_file(files, nr, file, alive);
+			err = own_file(files, nr, file, fate);
 	}
 	return err;
 }

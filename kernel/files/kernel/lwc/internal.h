@@ -42,6 +42,7 @@ struct lwc_cell;
  * @nr: how many
  * @closes: descriptors closed since the last pass of collect.c
  * @next_id: id of the next one
+ * @fork_all: a fork copies all lwCs
  * @dead: the process exited or made an exec; its lwCs are husks
  * @rcu: /proc finds it without a reference
  */
@@ -53,6 +54,7 @@ struct lwc_proc {
 	unsigned int nr;
 	unsigned int closes;
 	u64 next_id;
+	bool fork_all;
 	bool dead;
 	struct rcu_head rcu;
 };
@@ -209,6 +211,7 @@ struct lwc_snapshot {
  * @snap: NULL without LWC_CREATE_ROLLBACK
  * @calls: trapped system calls, or NULL for all
  * @trap_to: who gets them: @creator or one of its creators. NULL: no trap.
+ * @twin: while a fork copies all lwCs: its copy, under lwc_proc.mutex
  * @switches: times entered
  * @rollbacks: times rolled back
  * @time_ns: time inside
@@ -241,6 +244,7 @@ struct lwc {
 	struct lwc_snapshot *snap;
 	struct lwc_calls *calls;
 	struct lwc *trap_to;
+	struct lwc *twin;
 	u64 switches;
 	u64 rollbacks;
 	u64 time_ns;
@@ -333,6 +337,7 @@ struct lwc_task {
 };
 
 /* core.c */
+struct lwc_proc *lwc_proc_alloc(void);
 struct lwc_proc *lwc_proc_get_current(void);
 void lwc_proc_put(struct lwc_proc *proc);
 struct lwc_task *lwc_task_current(void);
@@ -351,12 +356,20 @@ struct file *lwc_fd_file(int nr);
 struct lwc *lwc_from_file(const struct file *file);
 const struct lwc_rights *lwc_file_rights(const struct file *file);
 struct lwc *lwc_from_fd(int fd);
+struct lwc *lwc_from_own_fd(int nr);
 int lwc_fd_replace(unsigned int nr, struct file *old, struct file *file);
 int lwc_fd_install(struct files_struct *files, struct file *file, bool cloexec);
 void lwc_fd_close(struct files_struct *files, unsigned int nr);
 int lwc_fd_find(struct lwc_flow *flow, const struct lwc *lwc);
 int lwc_fd_caller(struct lwc_flow *flow, struct lwc *caller);
-int lwc_fd_own_files(struct files_struct *files, bool alive);
+/* What becomes of the lwC descriptors of a copied table */
+enum lwc_fd_fate {
+	LWC_FD_ALIVE,		/* they name the same lwCs */
+	LWC_FD_DEAD,		/* they name none */
+	LWC_FD_TWIN,		/* they name lwc.twin */
+};
+
+int lwc_fd_own_files(struct files_struct *files, enum lwc_fd_fate fate);
 void lwc_fd_visit(struct files_struct *files,
 		  void (*fn)(struct lwc_fd *fd, struct file *file));
 
@@ -432,6 +445,12 @@ int lwc_do_restrict(int nr, const struct lwc_specs *specs);
 
 /* overlay.c */
 int lwc_do_overlay(int nr, const struct lwc_specs *specs);
+
+/* fork.c */
+int lwc_fork_all(struct task_struct *child);
+
+/* task.c */
+void lwc_fork_thread(struct lwc_task *lt, struct lwc *cur);
 
 /* creds.c */
 struct lwc_flow *lwc_own_flow(struct lwc *lwc);

@@ -23,7 +23,7 @@
 				 LWC_FEATURE_MEMORY | LWC_FEATURE_SPECS | \
 				 LWC_FEATURE_SHARE | LWC_FEATURE_OVERLAY | \
 				 LWC_FEATURE_SYSCALL | LWC_FEATURE_SYSTRAP | \
-				 LWC_FEATURE_PREFAULT)
+				 LWC_FEATURE_PREFAULT | LWC_FEATURE_FORK)
 
 /* The sizes are the ABI: they grow by new fields at the end only */
 static void __maybe_unused lwc_build_check_abi(void)
@@ -121,7 +121,8 @@ static int check_switch(const struct lwc_switch_args *args)
  * - %EMFILE, %ENFILE, %ENOMEM: no room for the caller's descriptor.
  * - %EOPNOTSUPP: the thread's registers cannot be switched; or a rollback is
  *   asked for of an lwC without snapshot.
- * - %EPERM: a tracer may not follow to more privilege.
+ * - %EPERM: a tracer may not follow to more privilege; only the lwC that set the
+ *   trap may answer; ROLLBACK: the descriptor has not all rights.
  * - %ESRCH: the thread has no control flow there.
  * - %ESTALE: the lwC is not one of this process.
  */
@@ -145,7 +146,8 @@ SYSCALL_DEFINE5(lwc_switch, int, fd, const struct lwc_switch_args __user *,
 	err = check_event(event, event_size);
 	if (err)
 		return err;
-	target = lwc_from_fd(fd);
+	target = args.flags & LWC_SWITCH_ROLLBACK ? lwc_from_own_fd(fd) :
+						    lwc_from_fd(fd);
 	if (IS_ERR(target))
 		return PTR_ERR(target);
 	lt = lwc_task_current();
@@ -372,6 +374,17 @@ static int ctl_info(struct lwc *lwc, void __user *arg, size_t size)
 	return copy_to_user(arg, &info, min(size, sizeof(info))) ? -EFAULT : 0;
 }
 
+/* Forked processes get twins of all lwCs: for all of them, so from a root only */
+static int ctl_fork(struct lwc *cur, size_t on)
+{
+	if (on > 1)
+		return -EINVAL;
+	if (lwc_is_child(cur))
+		return -EPERM;
+	WRITE_ONCE(cur->proc->fork_all, on);
+	return 0;
+}
+
 /**
  * sys_lwc_ctl - ask about lwCs, or roll one back
  * @op: LWC_CTL_*
@@ -388,6 +401,8 @@ static int ctl_info(struct lwc *lwc, void __user *arg, size_t size)
  * - %EFAULT: @arg is bad.
  * - %EINTR, %ENOMEM: ROLLBACK: it failed; the lwC cannot be entered before
  *   another one succeeds.
+ * - %EPERM: ROLLBACK: the descriptor has not all rights. FORK: the caller is in
+ *   an lwC that was created.
  * - %EOPNOTSUPP: ROLLBACK: the lwC was created without LWC_CREATE_ROLLBACK.
  */
 SYSCALL_DEFINE4(lwc_ctl, unsigned int, op, int, fd, void __user *, arg,
@@ -401,12 +416,17 @@ SYSCALL_DEFINE4(lwc_ctl, unsigned int, op, int, fd, void __user *, arg,
 		return LWC_ABI_VERSION;
 	if (op == LWC_CTL_FEATURES)
 		return LWC_FEATURES;
-	if (op != LWC_CTL_INFO && op != LWC_CTL_ROLLBACK)
+	if (op != LWC_CTL_INFO && op != LWC_CTL_ROLLBACK && op != LWC_CTL_FORK)
 		return -EINVAL;
 	lt = lwc_task_current();
 	if (IS_ERR(lt))
 		return PTR_ERR(lt);
-	lwc = fd == -1 ? lwc_get(lt->cur) : lwc_from_fd(fd);
+	if (op == LWC_CTL_FORK)
+		return ctl_fork(lt->cur, size);
+	if (fd == -1)
+		lwc = lwc_get(lt->cur);
+	else
+		lwc = op == LWC_CTL_INFO ? lwc_from_fd(fd) : lwc_from_own_fd(fd);
 	if (IS_ERR(lwc))
 		return PTR_ERR(lwc);
 	ret = op == LWC_CTL_INFO ? ctl_info(lwc, arg, size) : lwc_rollback(lwc);

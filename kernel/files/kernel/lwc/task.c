@@ -12,7 +12,7 @@
 #include "internal.h"
 
 /* A thread is born where its parent is, with no other control flow (S16) */
-static void fork_thread(struct lwc_task *lt, struct lwc *cur)
+void lwc_fork_thread(struct lwc_task *lt, struct lwc *cur)
 {
 	lt->cur = lwc_get(cur);
 	lwc_signals_use(lt);
@@ -30,47 +30,80 @@ static int fork_memory(struct mm_struct *mm)
 	return lwc_mm_unshare(mm, 0, TASK_SIZE_MAX);
 }
 
+static struct lwc_task *new_task(struct task_struct *child, u64 tag)
+{
+	struct lwc_task *lt = kzalloc(sizeof(*lt), GFP_KERNEL_ACCOUNT);
+
+	if (!lt)
+		return NULL;
+	INIT_LIST_HEAD(&lt->flows);
+	INIT_LIST_HEAD(&lt->snaps);
+	lt->tag = tag;
+	child->lwc = lt;
+	return lt;
+}
+
+/* A process with its own memory and table, made where all lwCs are copied */
+static bool copies_all(struct task_struct *child, const struct lwc_task *parent)
+{
+	return parent && parent->cur && parent->cur->proc->fork_all &&
+	       child->mm != current->mm && child->files != current->files &&
+	       child->fs != current->fs && child->sighand != current->sighand;
+}
+
+static int fork_process(struct task_struct *child, struct lwc_task *parent)
+{
+	bool all = copies_all(child, parent);
+
+	clear_task_syscall_work(child, LWC_TRAP);
+	/* Who was forked inside a child lwC stays marked as coming from there */
+	if (all || (parent && parent->mark)) {
+		if (!new_task(child, parent->mark))
+			return -ENOMEM;
+		lwc_set_mark(child->lwc);
+	}
+	if (all)
+		return lwc_fork_all(child);
+	if (child->files && child->files != current->files)
+		return lwc_fd_own_files(child->files, LWC_FD_DEAD);
+	return 0;
+}
+
 /**
  * __lwc_fork - lwC side of clone
  * @child: has its mm and files, but nobody can see it yet
  * @clone_flags: CLONE_*
  *
- * A process gets none of the lwCs: it is in a copy of the one that forked, and
- * its descriptors of lwCs are dead (X7). With CLONE_VM but no thread, as vfork
- * and posix_spawn do, nothing is copied, nor are the descriptors touched.
+ * A process gets none of the lwCs, unless the root asked for it: it is in a copy
+ * of the one that forked, and its descriptors of lwCs are dead (X7). With CLONE_VM
+ * but no thread, as vfork and posix_spawn do, nothing is copied, nor are the
+ * descriptors touched.
  *
- * Return: 0 or -ENOMEM, -ENFILE.
+ * Return: 0 or -ENOMEM, -ENFILE, or as lwc_fork_all().
  */
 int __lwc_fork(struct task_struct *child, u64 clone_flags)
 {
 	struct lwc_task *parent = current->lwc;
-	bool thread = clone_flags & CLONE_THREAD;
 	struct lwc_task *lt;
 	int err;
 
 	err = fork_memory(child->mm);
 	if (err)
 		return err;
-	if (!thread)
-		clear_task_syscall_work(child, LWC_TRAP);
-	if (!thread && child->files && child->files != current->files) {
-		err = lwc_fd_own_files(child->files, false);
-		if (err)
-			return err;
+	if (!(clone_flags & CLONE_THREAD)) {
+		err = fork_process(child, parent);
+		if (err && child->lwc)
+			__lwc_fork_abort(child);
+		return err;
 	}
-	/* Who was forked inside a child lwC stays marked as coming from there */
-	if (!parent || (!parent->mark && !(thread && parent->cur)))
+	if (!parent || (!parent->mark && !parent->cur))
 		return 0;
-	lt = kzalloc(sizeof(*lt), GFP_KERNEL_ACCOUNT);
+	lt = new_task(child, parent->tag);
 	if (!lt)
 		return -ENOMEM;
-	INIT_LIST_HEAD(&lt->flows);
-	INIT_LIST_HEAD(&lt->snaps);
-	lt->tag = thread ? parent->tag : parent->mark;
-	if (thread && parent->cur)
-		fork_thread(lt, parent->cur);
+	if (parent->cur)
+		lwc_fork_thread(lt, parent->cur);
 	lwc_set_mark(lt);
-	child->lwc = lt;
 	return 0;
 }
 
@@ -88,13 +121,6 @@ static void leave(struct lwc_task *lt)
 	lwc_set_mark(lt);
 	lwc_signals_use(lt);
 	lwc_put(cur);
-}
-
-void __lwc_fork_abort(struct task_struct *child)
-{
-	leave(child->lwc);
-	kfree(child->lwc);
-	child->lwc = NULL;
 }
 
 static void free_flows(struct lwc_proc *proc, struct lwc_task *lt)
@@ -166,6 +192,21 @@ static void drop_proc(struct task_struct *tsk)
 		return;
 	gut_all(proc);
 	lwc_proc_put(proc);
+}
+
+/* The process or thread is not made */
+void __lwc_fork_abort(struct task_struct *child)
+{
+	struct lwc_proc *proc = child->signal->lwc;
+
+	if (proc && proc != current->signal->lwc) {
+		free_flows(proc, child->lwc);
+		leave(child->lwc);
+		drop_proc(child);
+	}
+	leave(child->lwc);
+	kfree(child->lwc);
+	child->lwc = NULL;
 }
 
 /*

@@ -7,11 +7,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 
-#include "lwc_test.h"
-
-#define SECRET 0x5ec2e75ec2e7L
+#include "doors.h"
 
 FIXTURE(door)
 {
@@ -29,44 +26,6 @@ FIXTURE_SETUP(door)
 
 FIXTURE_TEARDOWN(door)
 {
-}
-
-static long create_without(void *secret, struct lwc_event *event)
-{
-	struct lwc_spec spec = {
-		LWC_WHAT_MEMORY, LWC_HOW_UNMAP, 0, (uintptr_t)secret,
-		(uintptr_t)secret + 4096,
-	};
-	struct lwc_create_args args = {
-		.specs = (uintptr_t)&spec, .nr_specs = 1,
-		.flags = LWC_CREATE_TRAP_FAULT,
-	};
-
-	return lwc_create_raw(&args, sizeof(args), event, sizeof(*event));
-}
-
-/* -errno, or the value that the file has at the address */
-static long read_file(const char *path, void *address)
-{
-	int fd = open(path, O_RDONLY);
-	long value = 0, ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = pread(fd, &value, sizeof(value), (off_t)(uintptr_t)address);
-	ret = ret == sizeof(value) ? value : ret < 0 ? -errno : -EIO;
-	close(fd);
-	return ret;
-}
-
-static long read_vm(pid_t pid, void *address)
-{
-	long value = 0;
-	struct iovec local = { &value, sizeof(value) };
-	struct iovec remote = { address, sizeof(value) };
-	ssize_t ret = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-
-	return ret == sizeof(value) ? value : ret < 0 ? -errno : -EIO;
 }
 
 TEST_F(door, plain_read_faults)
