@@ -168,6 +168,18 @@ int lwc_mm_overlay_check(struct mm_struct *to, struct mm_struct *from,
 	return count > sysctl_max_map_count ? -ENOMEM : 0;
 }
 
+/* Only all of a huge page can be copied as one */
+static void split_huge_page_at(struct vm_area_struct *vma, unsigned long addr)
+{
+	pmd_t *pmd;
+
+	if (IS_ALIGNED(addr, PMD_SIZE) || is_vm_hugetlb_page(vma))
+		return;
+	pmd = mm_find_pmd(vma->vm_mm, addr & PMD_MASK);
+	if (pmd && pmd_trans_huge(*pmd))
+		split_huge_pmd(vma, pmd, addr & PMD_MASK);
+}
+
 /**
  * lwc_mm_overlay - map what another address space has, in place of the own
  * @to: where
@@ -202,6 +214,9 @@ int lwc_mm_overlay(struct mm_struct *to, struct mm_struct *from,
 		if (err)
 			break;
 		lwc_mm_changed(to, s, e);
+		vma_start_write(vma);
+		split_huge_page_at(vma, s);
+		split_huge_page_at(vma, e);
 		err = copies_shared(vma, share) ? copy_shared(to, vma, s, e) :
 						  lwc_insert_copy(to, vma, s, e);
 		if (err)

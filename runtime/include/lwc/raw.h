@@ -73,6 +73,30 @@ static inline long lwc_rollback(int context)
     return lwc_raw_call(__NR_lwc_ctl, LWC_CTL_ROLLBACK, context, 0, 0, 0);
 }
 
+/* Whether a fork copies all contexts; a root's to say. 0 or -errno. */
+static inline long lwc_fork_all(int on)
+{
+    return lwc_raw_call(__NR_lwc_ctl, LWC_CTL_FORK, -1, 0, on, 0);
+}
+
+/* Leaves of a descriptor's rights what the lines name; none takes all. 0 or -errno. */
+static inline long lwc_restrict(int context, const struct lwc_spec *lines, unsigned int count)
+{
+    return lwc_raw_call(__NR_lwc_restrict, context, lwc_raw_address(lines), count, 0, 0);
+}
+
+/* Takes resources of another context; -1: gives up own ones. 0 or -errno. */
+static inline long lwc_overlay(int context, const struct lwc_spec *lines, unsigned int count)
+{
+    return lwc_raw_call(__NR_lwc_overlay, context, lwc_raw_address(lines), count, 0, 0);
+}
+
+/* A system call with resources of another context. What the call returns; with LWC_SYSCALL_SWITCH as lwc_switch(). */
+static inline long lwc_syscall(int context, const struct lwc_syscall_args *args, struct lwc_event *event)
+{
+    return lwc_raw_call(__NR_lwc_syscall, context, lwc_raw_address(args), sizeof(*args), lwc_raw_address(event), event ? sizeof(*event) : 0);
+}
+
 /* Lines of a resource specification; `end` is the first address behind, `last` the last descriptor. */
 static inline struct lwc_spec lwc_spec_memory(uint16_t how, const void *start, const void *end, uint32_t flags)
 {

@@ -238,9 +238,10 @@ static inline bool lwc_contains_signals(struct task_struct *tsk)
 	return unlikely(READ_ONCE(tsk->lwc)) && __lwc_contains_signals(tsk);
 }
 
+/* May threads of this task's process have different address spaces? */
 static inline bool lwc_task(const struct task_struct *tsk)
 {
-	return READ_ONCE(tsk->lwc);
+	return READ_ONCE(tsk->signal->lwc);
 }
 
 static inline bool lwc_access_denied(struct task_struct *target)

@@ -12,7 +12,6 @@
 #include <linux/cred.h>
 #include <linux/fdtable.h>
 #include <linux/fs_struct.h>
-#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seccomp.h>
@@ -94,7 +93,6 @@ static void make_regs(struct pt_regs *regs, const struct lwc_syscall_args *args)
 {
 	*regs = *current_pt_regs();
 	regs->orig_ax = args->nr;
-	regs->ax = -ENOSYS;
 	regs->di = args->args[0];
 	regs->si = args->args[1];
 	regs->dx = args->args[2];
@@ -211,13 +209,14 @@ static void give_back(struct borrowed *b)
 
 static long perform(struct lwc *target, u32 mask, struct pt_regs *regs)
 {
+	/* A number that is too large is that of no call */
+	unsigned int nr = min_t(unsigned long, regs->orig_ax, NR_syscalls);
 	struct borrowed b = { };
 	long ret;
 
 	ret = borrow(target, mask, &b);
 	if (!ret)
-		ret = x64_sys_call(regs, array_index_nospec(regs->orig_ax,
-							    NR_syscalls));
+		ret = x64_sys_call(regs, nr);
 	give_back(&b);
 	/* There is only one restart block, and it has the outer call's */
 	if (ret == -ERESTART_RESTARTBLOCK) {
@@ -234,7 +233,7 @@ static long perform(struct lwc *target, u32 mask, struct pt_regs *regs)
  *
  * Return: 0, or -EINVAL the other is the calling one, -EBUSY the thread has a
  * ring of io_uring, -EOPNOTSUPP it cannot be made for another lwC, -EPERM the
- * monitor of the calling lwC traps it, -ENOSYS there is no such call.
+ * monitor of the calling lwC traps it.
  */
 int lwc_syscall_check(struct lwc *target, u64 nr)
 {
@@ -242,9 +241,7 @@ int lwc_syscall_check(struct lwc *target, u64 nr)
 		return -EINVAL;
 	if (lwc_rings_busy())
 		return -EBUSY;
-	if (nr >= NR_syscalls)
-		return -ENOSYS;
-	if (is_refused(nr))
+	if (nr < NR_syscalls && is_refused(nr))
 		return -EOPNOTSUPP;
 	return lwc_call_trapped(current->lwc->cur, nr) ? -EPERM : 0;
 }
@@ -266,7 +263,7 @@ long lwc_do_syscall(struct lwc *target, const struct lwc_syscall_args *args)
 	if (ask_seccomp(&regs))
 		return regs.ax;
 	/* A tracer may have made it another call */
-	if (regs.orig_ax >= NR_syscalls || is_refused(regs.orig_ax))
+	if (regs.orig_ax < NR_syscalls && is_refused(regs.orig_ax))
 		return -EOPNOTSUPP;
 	ret = perform(target, args->mask, &regs);
 	trace_lwc_syscall(current->lwc->cur->id, target->id, args->mask,

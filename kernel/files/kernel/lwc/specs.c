@@ -216,9 +216,12 @@ int lwc_specs_check_overlay(const struct lwc_specs *specs, bool self)
 
 	if (!specs->nr || has_flag(specs, LWC_SPEC_MAY_OVERLAY))
 		return -EINVAL;
-	for (i = 0; i < specs->nr; i++)
-		if ((specs->specs[i].how == LWC_HOW_UNMAP) != self)
+	for (i = 0; i < specs->nr; i++) {
+		bool removes = specs->specs[i].how == LWC_HOW_UNMAP;
+
+		if (removes != self)
 			return -EINVAL;
+	}
 	if (lwc_specs_all(specs, LWC_WHAT_MEMORY, LWC_HOW_UNMAP))
 		return -EINVAL;
 	return parts_of_table(specs) ? -EOPNOTSUPP : 0;
