@@ -17,6 +17,7 @@ Status open(const config::GlobalConfig& config, bool force_stderr) {
   settings.path = config.error_log;
   settings.level = config.effective_log_level();
   settings.limit = static_cast<std::size_t>(config.log_limit);
+  settings.buffered = config.log_buffering;
   settings.json = config.log_format == config::LogFormat::Json;
   settings.syslog_ident = config.syslog_ident;
   settings.syslog_facility = config.syslog_facility;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "limits.hpp"
 #include "log.hpp"
 #include "lwc/engine.hpp"
 #include "service_manager.hpp"
@@ -46,7 +48,11 @@ void exec_self(const std::vector<std::string>& arguments) {
 }  // namespace
 
 Master::Master(config::Config config, MasterOptions options)
-    : config_(std::move(config)), options_(std::move(options)) {}
+    : config_(std::move(config)),
+      options_(std::move(options)),
+      limit_{config_.global.process_max},
+      emergency_(config_.global.emergency_restart_threshold,
+                 config_.global.emergency_restart_interval) {}
 
 int Master::run() {
   if (Status started = start(); !started) {
@@ -68,7 +74,7 @@ int Master::run() {
 Status Master::block_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}) {
+  for (int signal : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD}) {
     sigaddset(&set, signal);
   }
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
@@ -88,6 +94,9 @@ Status Master::start() {
     return channel.error();
   }
   log_ = std::move(*channel);
+  if (Status limited = limit_master(); !limited) {
+    return limited;
+  }
   if (Status opened = open_sockets(); !opened) {
     return opened;
   }
@@ -95,6 +104,18 @@ Status Master::start() {
   log::launched();
   log::notice("", "fpm is running, pid " + std::to_string(::getpid()));
   return start_pools();
+}
+
+Status Master::limit_master() const {
+  const config::GlobalConfig& global = config_.global;
+  if (Status set = set_limits(global.rlimit_files, global.rlimit_core); !set) {
+    return set;
+  }
+  if (global.process_priority != config::kPriorityUnset && ::geteuid() == 0 &&
+      ::setpriority(PRIO_PROCESS, 0, global.process_priority) != 0) {
+    return errno_error("Unable to set priority for the master process");
+  }
+  return ok();
 }
 
 Status Master::start_pools() {
@@ -127,7 +148,8 @@ Status Master::open_sockets() {
                    "lwc.engine = none: requests are NOT isolated from each other. For measuring "
                    "only, never in production");
     }
-    pools_.push_back(std::make_unique<Pool>(pool, std::move(*listener), log_, pool.lwc_engine));
+    pools_.push_back(
+        std::make_unique<Pool>(pool, std::move(*listener), log_, limit_, pool.lwc_engine));
   }
   for (InheritedSocket& unused : sockets) {
     if (unused.fd < 0) {
@@ -292,7 +314,8 @@ void Master::on_signals() {
         log::notice("", "Reloading in progress ...");
         reload();
         break;
-      default:
+      default:  // SIGHUP: nothing, as in php-fpm
+        log::debug("", std::string("received SIG") + ::sigabbrev_np(info.ssi_signo));
         break;
     }
   }
@@ -349,6 +372,9 @@ void Master::finish() {
 }
 
 void Master::terminate() {
+  if (state_ == State::Terminating) {
+    return;
+  }
   state_ = State::Terminating;
   stop_begun_ns_ = monotonic_ns();
   service_manager::stopping();
@@ -364,6 +390,13 @@ void Master::tick() {
     pool->tick();
   }
   report();
+  if (state_ == State::Running && has_crashed_too_often()) {
+    log::warning("", "failed processes threshold (" +
+                         std::to_string(config_.global.emergency_restart_threshold) + " in " +
+                         std::to_string(config_.global.emergency_restart_interval) +
+                         " sec) is reached, initiating reload");
+    reload();
+  }
   int limit = config_.global.process_control_timeout;
   std::int64_t spent = monotonic_ns() - stop_begun_ns_;
   if (state_ == State::Finishing && limit > 0 && spent > limit * kSecond) {
@@ -376,6 +409,18 @@ void Master::tick() {
       pool->signal_all(SIGKILL);
     }
   }
+}
+
+bool Master::has_crashed_too_often() {
+  bool too_often = false;
+  crashes_seen_.resize(pools_.size());
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    for (const std::uint64_t now = pools_[i]->board().crashes.load(); crashes_seen_[i] < now;
+         ++crashes_seen_[i]) {
+      too_often = emergency_.crashed(monotonic_ns() / kSecond) || too_often;
+    }
+  }
+  return too_often;
 }
 
 // What `systemctl status` shows, in php-fpm's words, and the watchdog's sign of life.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "emergency_restart.hpp"
 #include "log_channel.hpp"
 #include "lwc/unique_fd.hpp"
 #include "old_workers.hpp"
@@ -42,6 +43,8 @@ class Master {
   void reopen_access_logs();
   void read_log();
   void tick();
+  bool has_crashed_too_often();
+  Status limit_master() const;
   void report();
   void check_ready();
   void finish();
@@ -56,6 +59,9 @@ class Master {
   State state_ = State::Starting;
   UniqueFd signals_;
   LogChannel log_;
+  ProcessLimit limit_;
+  EmergencyRestart emergency_;
+  std::vector<std::uint64_t> crashes_seen_;  ///< by pool
   std::vector<std::unique_ptr<Pool>> pools_;
   std::vector<InheritedSocket> unclaimed_;  // activated and of no pool, kept for a reload's
   OldWorkers old_;

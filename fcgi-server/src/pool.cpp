@@ -50,10 +50,12 @@ php::Warmup as_request(const config::Warmup& configured) {
 
 }  // namespace
 
-Pool::Pool(config::PoolConfig config, Listener listener, LogChannel& log, std::string engine)
+Pool::Pool(config::PoolConfig config, Listener listener, LogChannel& log, ProcessLimit& limit,
+           std::string engine)
     : config_(std::move(config)),
       listener_(std::move(listener)),
       log_(log),
+      limit_(limit),
       engine_(std::move(engine)) {}
 
 Status Pool::make_board() {
@@ -139,6 +141,7 @@ void Pool::add_fds(std::vector<pollfd>& fds) const {
   for (const WorkerSlot& slot : slots_) {
     if (slot.live) {
       fds.push_back({slot.control.get(), POLLIN, 0});
+      slot.output.add_fds(fds);
     }
   }
   if (config_.pm == config::ProcessManager::Ondemand && started_workers_ && !stopping_ &&
@@ -161,6 +164,9 @@ void Pool::on_readable(int fd) {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].live && slots_[i].control.get() == fd) {
       on_slot_message(i);
+      return;
+    }
+    if (slots_[i].output.on_readable(fd)) {
       return;
     }
   }

@@ -14,11 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "caught_output.hpp"
 #include "config/config.hpp"
 #include "listener.hpp"
 #include "log_channel.hpp"
 #include "lwc/message.hpp"
 #include "lwc/template.hpp"
+#include "process_limit.hpp"
 #include "scoreboard.hpp"
 #include "slow_log.hpp"
 
@@ -26,7 +28,8 @@ namespace lwc {
 
 class Pool {
  public:
-  Pool(config::PoolConfig config, Listener listener, LogChannel& log, std::string engine);
+  Pool(config::PoolConfig config, Listener listener, LogChannel& log, ProcessLimit& limit,
+       std::string engine);
 
   /// Makes the shared memory.
   Status make_board();
@@ -101,8 +104,10 @@ class Pool {
   struct WorkerSlot {
     bool live = false;
     bool idle_kill = false;  // ended by process management
+    bool replacing = false;  // the next holder takes the place of one that ended by itself
     UniqueFd control;
     UniqueFd control_other;
+    CaughtOutput output;
     std::map<SnapshotId, Inbox> inboxes;
     std::vector<Holder> holders;
     std::vector<SnapshotId> starting;  // asked for, not yet there
@@ -140,7 +145,9 @@ class Pool {
   void reroute_to_base(std::uint32_t index, SnapshotId from);
   void send_recover(std::uint32_t index, SnapshotId to);
   void end_slot(std::uint32_t index);
-  void log_exit(const Holder& holder, int status, bool expected) const;
+  void replace_worker(std::uint32_t index);
+  enum class ExitReason { Unbidden, ProcessManagement, Expected };
+  void log_exit(const Holder& holder, int status, ExitReason why) const;
 
   // pool_end.cpp
   void dismiss_templates();
@@ -150,7 +157,9 @@ class Pool {
   void manage();
   void manage_dynamic();
   void manage_ondemand();
-  void start_workers(int count);
+  bool can_start();
+  int start_workers(int count);
+  void warn_of_max_children(const char* setting);
   void stop_worker(std::uint32_t index, Stop how);
   void check_overdue();
 
@@ -158,6 +167,7 @@ class Pool {
   Listener listener_;
   UniqueFd access_log_;
   LogChannel& log_;
+  ProcessLimit& limit_;
   std::string engine_;
   PoolBoardPtr board_;
   PoolBoard* shown_ = nullptr;
@@ -176,6 +186,7 @@ class Pool {
   bool stopping_ = false;
   int end_signal_ = 0;  // what signal_all() has sent
   int spawn_rate_ = 1;
+  bool warned_max_children_ = false;  // and no worker was started since
   std::optional<std::string> failure_;
 };
 

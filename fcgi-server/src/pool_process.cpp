@@ -14,6 +14,7 @@
 
 #include "child_host.hpp"
 #include "identity.hpp"
+#include "limits.hpp"
 #include "lwc/engine.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "lwc/template.hpp"
@@ -34,26 +35,7 @@ Result<Identity> pool_identity(const config::PoolConfig& pool) {
   return who;
 }
 
-Status set_limit(int resource, int value, const char* name) {
-  rlimit limit{};
-  limit.rlim_cur = limit.rlim_max = value == -1 ? RLIM_INFINITY : static_cast<rlim_t>(value);
-  if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) {
-    return errno_error(std::string("cannot set ") + name + " to " + std::to_string(value));
-  }
-  return ok();
-}
-
-Status set_limits(const config::PoolConfig& pool) {
-  if (pool.rlimit_files > 0) {
-    if (Status set = set_limit(RLIMIT_NOFILE, pool.rlimit_files, "rlimit_files"); !set) {
-      return set;
-    }
-  }
-  if (pool.rlimit_core != 0) {
-    if (Status set = set_limit(RLIMIT_CORE, pool.rlimit_core, "rlimit_core"); !set) {
-      return set;
-    }
-  }
+Status set_priority(const config::PoolConfig& pool) {
   if (pool.process_priority != config::kPriorityUnset && ::geteuid() == 0 &&
       ::setpriority(PRIO_PROCESS, 0, pool.process_priority) != 0) {
     return errno_error("cannot set process.priority to " + std::to_string(pool.process_priority));
@@ -143,6 +125,7 @@ WorkerOptions worker_options(const config::PoolConfig& pool) {
   options.track_finished = pool.request_terminate_timeout_track_finished;
   options.max_requests = static_cast<std::uint64_t>(pool.pm_max_requests);
   options.snapshots = pool.lwc_snapshots;
+  options.catch_output = pool.catch_workers_output;
   options.status_path = pool.pm_status_path.value_or("");
   options.ping_path = pool.ping_path.value_or("");
   std::string clients = pool.listen_allowed_clients.value_or("");
@@ -206,7 +189,10 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
     give_up(voice, who.error().message);
   }
   set_environment(pool, *who);
-  for (Status (*step)(const config::PoolConfig&) : {set_limits, change_directories}) {
+  if (Status limited = set_limits(pool.rlimit_files, pool.rlimit_core); !limited) {
+    log.send(php::LogLevel::Error, pool.name, limited.error().message);  // goes on, as php-fpm
+  }
+  for (Status (*step)(const config::PoolConfig&) : {set_priority, change_directories}) {
     if (Status done = step(pool); !done) {
       give_up(voice, done.error().message);
     }

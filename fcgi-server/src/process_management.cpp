@@ -3,6 +3,7 @@
 // pm.* key.
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "log.hpp"
 #include "pool.hpp"
@@ -35,13 +36,41 @@ Pool::Counts Pool::count() const {
   return counts;
 }
 
-void Pool::start_workers(int count) {
-  for (std::uint32_t i = 0; i < slots_.size() && count > 0; ++i) {
+// process.max of all pools together.
+bool Pool::can_start() {
+  if (!limit_.is_reached()) {
+    return true;
+  }
+  if (!std::exchange(limit_.warned, true)) {
+    log::warning("",
+                 "The maximum number of processes has been reached. Please review your "
+                 "configuration and consider raising 'process.max'");
+  }
+  return false;
+}
+
+// How many of them were started.
+int Pool::start_workers(int count) {
+  int started = 0;
+  for (std::uint32_t i = 0; i < slots_.size() && started < count && can_start(); ++i) {
     if (!slots_[i].live) {
       start_worker(i);
-      --count;
+      ++started;
     }
   }
+  return started;
+}
+
+// Once, until a worker could be started again.
+void Pool::warn_of_max_children(const char* setting) {
+  spawn_rate_ = 1;
+  if (config_.status_of || std::exchange(warned_max_children_, true)) {
+    return;
+  }
+  board_->max_children_reached.fetch_add(1);
+  log::warning(config_.name, std::string("server reached ") + setting + " setting (" +
+                                 std::to_string(config_.pm_max_children) +
+                                 "), consider raising it");
 }
 
 void Pool::stop_worker(std::uint32_t index, Stop how) {
@@ -88,11 +117,7 @@ void Pool::manage_dynamic() {
     return;
   }
   if (total >= config_.pm_max_children) {
-    if (board_->max_children_reached.fetch_add(1) == 0) {
-      log::warning(config_.name, "server reached pm.max_children setting (" +
-                                     std::to_string(config_.pm_max_children) +
-                                     "), consider raising it");
-    }
+    warn_of_max_children("pm.max_children");
     return;
   }
   if (spawn_rate_ >= 8) {
@@ -104,8 +129,11 @@ void Pool::manage_dynamic() {
                      " total children");
   }
   int missing = config_.pm_min_spare_servers - counts.idle;
+  warned_max_children_ = false;
   start_workers(std::min({missing, spawn_rate_, config_.pm_max_children - total}));
-  spawn_rate_ = std::min(spawn_rate_ * 2, std::max(config_.pm_max_spawn_rate, 1));
+  if (spawn_rate_ < config_.pm_max_spawn_rate) {
+    spawn_rate_ *= 2;
+  }
 }
 
 void Pool::manage_ondemand() {
@@ -123,13 +151,10 @@ void Pool::manage_ondemand() {
     return;
   }
   if (counts.active >= config_.pm_max_children) {
-    if (board_->max_children_reached.fetch_add(1) == 0) {
-      log::warning(config_.name, "server reached max_children setting (" +
-                                     std::to_string(config_.pm_max_children) +
-                                     "), consider raising it");
-    }
+    warn_of_max_children("max_children");
     return;
   }
+  warned_max_children_ = false;
   start_workers(1);
 }
 

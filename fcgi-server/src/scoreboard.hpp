@@ -98,6 +98,7 @@ struct PoolBoard {
   std::array<char, 16> engine{};           ///< the one in use; written by the base template
   std::atomic<std::uint64_t> accepted{0};  ///< connections' requests since start
   std::atomic<std::uint64_t> slow{0};
+  std::atomic<std::uint64_t> crashes{0};  ///< requests and holders ended by SIGSEGV or SIGBUS
   std::atomic<std::uint64_t> timeouts{0};
   std::atomic<std::uint32_t> max_children_reached{0};
   std::atomic<std::uint32_t> active{0};  ///< slots with a request

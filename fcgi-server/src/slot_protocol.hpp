@@ -10,6 +10,7 @@ enum class SlotMessage : std::uint32_t {
   // holder -> master, on the slot's control socket. Only the holder with the baton speaks.
   NeedLink = 200,  ///< snapshot: where is this slot's holder of it? Answered by Link or NoLink.
   WantSnapshot,    ///< text: the parameters of a request whose script called lwc_snapshot()
+  Output,          ///< pid; descriptors: where to read its standard output and error
   NeedLog,         ///< where is the access log, since it was opened anew? Answered by Log
   // master -> holder
   Link,    ///< snapshot; descriptor: the sending end of that holder's inbox

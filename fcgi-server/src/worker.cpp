@@ -12,6 +12,7 @@
 #include <array>
 #include <csignal>
 
+#include "caught_output.hpp"
 #include "error_page.hpp"
 #include "log.hpp"
 #include "log/logger.hpp"
@@ -77,6 +78,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  set_up_output();
   delete_uploads();  // of a request that took its worker with it
   state_->log_generation = options_.access.generation;
   g_dead_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -95,6 +97,23 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
   if (Status installed = install_fault_handler(slot_->exchange); !installed) {
     log_.send(php::LogLevel::Warning, options_.pool, installed.error().message);
   }
+}
+
+void Worker::set_up_output() {
+  if (!options_.catch_output) {
+    drop_output();
+    return;
+  }
+  Result<OutputPipes> pipes = redirect_output();
+  if (!pipes) {
+    log_.send(php::LogLevel::Error, options_.pool, pipes.error().message);
+    return;
+  }
+  Message message;
+  message.kind = static_cast<std::uint32_t>(SlotMessage::Output);
+  message.pid = ::getpid();
+  [[maybe_unused]] Status sent =
+      send_message(control_.get(), message, {pipes->out.get(), pipes->err.get()});
 }
 
 std::vector<int> Worker::server_descriptors() {
@@ -469,6 +488,9 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   slot.request_duration_ns = monotonic_ns() - slot.request_started_ns;
   slot.figures.add(slot.exchange.cost);
   state_->has_served = true;
+  if (options_.catch_output) {
+    mark_end_of_request();
+  }
   write_access_line();
   const ChildReport& report = slot.exchange.report;
   if (outcome.end != Outcome::End::Done) {
@@ -516,6 +538,9 @@ void Worker::report_end(const Outcome& outcome) {
   switch (outcome.end) {
     case Outcome::End::Fault: {
       slot.figures.add_fault();
+      if (outcome.status == SIGSEGV || outcome.status == SIGBUS) {
+        board_.crashes.fetch_add(1);
+      }
       std::string fault = describe_fault(slot.exchange.fault);
       log_.send(php::LogLevel::Warning, options_.pool,
                 who + " killed by signal " + std::to_string(outcome.status) + " (SIG" +

@@ -26,8 +26,9 @@ struct WorkerOptions {
   bool track_finished = false;  ///< terminate_timeout goes on after fastcgi_finish_request()
   std::uint64_t max_requests = 0;
   bool snapshots = true;
-  std::string status_path;  ///< empty: none
-  std::string ping_path;    ///< empty: none
+  bool catch_output = false;  ///< catch_workers_output
+  std::string status_path;    ///< empty: none
+  std::string ping_path;      ///< empty: none
   AccessOptions access;
 };
 
@@ -57,6 +58,7 @@ class Worker final : public Server {
     int fd;
   };
 
+  void set_up_output();
   bool wait_for_baton();
   bool give_baton(SnapshotId snapshot, int connection);
   int link_to(SnapshotId snapshot);

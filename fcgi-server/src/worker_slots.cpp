@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "log.hpp"
 #include "pool.hpp"
@@ -23,6 +24,8 @@ void Pool::start_worker(std::uint32_t index) {
   }
   slot = WorkerSlot{};
   slot.live = true;
+  ++limit_.running;
+  limit_.warned = false;
   slot.control = std::move(pair->master);
   slot.control_other = std::move(pair->other);
   Slot& shared = board_->slot(index);
@@ -115,12 +118,13 @@ void Pool::on_spawned(const TemplateEvent& event) {
     slot.starting.erase(asked);
   }
   slot.holders.push_back({event.pid, event.snapshot, monotonic_ns()});
-  if (event.snapshot == kBaseSnapshot) {
-    log::debug(config_.name, "child " + std::to_string(event.pid) + " started");
-  } else {
-    log::debug(config_.name, "child " + std::to_string(event.pid) + " started from snapshot " +
-                                 std::to_string(event.snapshot));
-  }
+  const log::Level level =
+      std::exchange(slot.replacing, false) ? log::Level::Notice : log::Level::Debug;
+  log::write(
+      level, config_.name,
+      "child " + std::to_string(event.pid) + " started" +
+          (event.snapshot == kBaseSnapshot ? ""
+                                           : " from snapshot " + std::to_string(event.snapshot)));
 }
 
 void Pool::on_slot_message(std::uint32_t index) {
@@ -135,6 +139,12 @@ void Pool::on_slot_message(std::uint32_t index) {
     case SlotMessage::WantSnapshot:
       if (config_.lwc_snapshots && !stopping_) {
         on_wanted(message.text);
+      }
+      break;
+    case SlotMessage::Output:
+      if (message.fds.size() == 2) {
+        slots_[index].output.add(config_.name, config_.decorate_workers_output, message.pid,
+                                 {std::move(message.fds[0]), std::move(message.fds[1])});
       }
       break;
     case SlotMessage::NeedLog:
@@ -192,13 +202,20 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
   SnapshotId baton = shared.baton.load();
   bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
   bool retired = !board_->is_current(holder.snapshot);
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS)) {
+    board_->crashes.fetch_add(1);
+  }
   if (WIFSIGNALED(status) && baton == holder.snapshot &&
       shared.exchange.child_pid.load() == holder.pid && shared.stage.load() == Stage::Running) {
     log::warning(config_.name, describe_request(shared) + " killed by signal " +
                                    std::to_string(WTERMSIG(status)) + " (SIG" +
                                    ::sigabbrev_np(WTERMSIG(status)) + ") from outside");
   }
-  log_exit(holder, status, slot.idle_kill || stopping_ || (clean && retired));
+  slot.output.drain();
+  log_exit(holder, status,
+           stopping_ || (clean && retired) ? ExitReason::Expected
+           : clean && slot.idle_kill       ? ExitReason::ProcessManagement
+                                           : ExitReason::Unbidden);
   if (!slot.live) {
     return;
   }
@@ -223,6 +240,7 @@ void Pool::fill_gap(std::uint32_t index, const Holder& dead) {
   if (replaceable && spawn_holder(index, dead.snapshot)) {
     // What was sent to the dead one waits for the new one.
     shared.figures.add_replacement();
+    slot.replacing = true;
   } else if (dead.snapshot != kBaseSnapshot) {
     reroute_to_base(index, dead.snapshot);
   } else if (slot.holders.empty()) {
@@ -286,28 +304,46 @@ void Pool::end_slot(std::uint32_t index) {
     shared.in_use = 0;
     shared.stage = Stage::Ended;
     set_active(*board_, shared, false);
+    slot.output.drain();
+    const bool replace = slot.live && !slot.idle_kill;
+    limit_.running -= slot.live ? 1 : 0;
     slot = WorkerSlot{};
     if (!stopping_ && started_workers_) {
+      if (replace) {
+        replace_worker(index);
+      }
       manage();
     }
   }
 }
 
-void Pool::log_exit(const Holder& holder, int status, bool expected) const {
+// A worker that ended by itself has a successor at once, whatever the process manager, and the log
+// has it, as php-fpm's.
+void Pool::replace_worker(std::uint32_t index) {
+  const auto base = templates_.find(kBaseSnapshot);
+  if (base != templates_.end() && base->second.ready && can_start()) {
+    start_worker(index);
+    slots_[index].replacing = true;
+  }
+}
+
+void Pool::log_exit(const Holder& holder, int status, ExitReason why) const {
   std::int64_t lived_us = (monotonic_ns() - holder.started_ns) / 1000;
   std::array<char, 64> lived{};
   std::snprintf(lived.data(), lived.size(), "%lld.%06lld",
                 static_cast<long long>(lived_us / 1'000'000),
                 static_cast<long long>(lived_us % 1'000'000));
-  std::string text = "child " + std::to_string(holder.pid) + " exited " + describe_status(status) +
-                     " after " + lived.data() + " seconds from start";
-  if (expected) {
-    log::debug(config_.name, text);
-  } else if (WIFEXITED(status)) {
-    log::notice(config_.name, text);
-  } else {
-    log::warning(config_.name, text);
+  const std::string who = "child " + std::to_string(holder.pid);
+  const std::string when = std::string(" after ") + lived.data() + " seconds from start";
+  if (why == ExitReason::ProcessManagement) {
+    log::debug(config_.name, who + " has been killed by the process management" + when);
+    return;
   }
+  const bool good = WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGQUIT;
+  const log::Level level = why == ExitReason::Expected ? log::Level::Debug
+                           : good                      ? log::Level::Notice
+                                                       : log::Level::Warning;
+  log::write(level, config_.name, who + " exited " + describe_status(status) + when);
 }
 
 }  // namespace lwc

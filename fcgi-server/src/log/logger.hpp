@@ -24,6 +24,7 @@ struct LoggerSettings {
   std::string path;  ///< a file, or "syslog" in any case
   Level level = Level::Notice;
   std::size_t limit = 1024;  ///< log_limit, bytes
+  bool buffered = true;      ///< log_buffering: of what workers say, only whole lines are written
   bool json = false;
   std::string syslog_ident = "php-fpm";
   int syslog_facility = 0;

@@ -9,8 +9,6 @@
 namespace lwc::log {
 namespace {
 
-/// What php's side writes to standard error at the end of a request: the line is whole.
-constexpr std::string_view kEndOfRequest("\0fscf\0", 6);
 constexpr std::size_t kLongestOrigin = 510;
 
 }  // namespace
@@ -19,8 +17,8 @@ WorkerOutput::WorkerOutput(Options options, std::function<std::string()> prefix,
                            std::function<void(std::string_view)> write)
     : options_(std::move(options)), prefix_(std::move(prefix)), write_(std::move(write)) {}
 
-WorkerOutput WorkerOutput::to(Logger& logger, std::string pool, bool decorate, bool buffered) {
-  Options options{std::move(pool), decorate, buffered, logger.settings().limit};
+WorkerOutput WorkerOutput::to(Logger& logger, std::string pool, bool decorate) {
+  Options options{std::move(pool), decorate, logger.settings().buffered, logger.settings().limit};
   if (logger.settings().json) {
     // A JSON line needs its whole text; the logger puts the rest around it.
     const std::string name = options.pool;

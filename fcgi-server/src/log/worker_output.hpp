@@ -12,6 +12,9 @@ namespace lwc::log {
 
 class Logger;
 
+/// What is written to standard error at the end of a request: the line is whole. php-fpm's.
+inline constexpr std::string_view kEndOfRequest("\0fscf\0", 6);
+
 /// Cuts the bytes of one worker slot into lines of php-fpm's form:
 ///   [..] WARNING: [pool www] child 4711 said into stderr: "text"
 /// Lines that would exceed log_limit go on in a new one. Empty lines are dropped.
@@ -28,7 +31,7 @@ class WorkerOutput {
                std::function<void(std::string_view)> write);
 
   /// The usual wiring.
-  static WorkerOutput to(Logger& logger, std::string pool, bool decorate, bool buffered);
+  static WorkerOutput to(Logger& logger, std::string pool, bool decorate);
 
   /// `bytes` as read from a pipe: parts of lines, several lines, php's mark for "request over".
   void said(pid_t child, bool is_stdout, std::string_view bytes);
