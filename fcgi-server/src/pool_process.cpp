@@ -15,6 +15,8 @@
 #include "child_host.hpp"
 #include "identity.hpp"
 #include "limits.hpp"
+#include "log.hpp"
+#include "log/logger.hpp"
 #include "lwc/engine.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "lwc/template.hpp"
@@ -109,6 +111,8 @@ php::PoolOptions php_options(const config::PoolConfig& pool) {
   options.snapshot_params = pool.lwc_snapshot_params;
   options.allow_fds = pool.lwc_snapshot_allow_fds;
   options.snapshots = pool.lwc_snapshots;
+  options.log_limit = log::logger().settings().limit;
+  options.log_notices = log::logger().is_enabled(log::Level::Notice);
   return options;
 }
 

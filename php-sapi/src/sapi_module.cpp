@@ -301,17 +301,25 @@ extern "C" void sapi_register_variables(zval* array) noexcept {
 }
 
 extern "C" void sapi_log(const char* message, int) noexcept {
+  const PoolOptions defaults;
+  const PoolOptions& options = pool().options != nullptr ? *pool().options : defaults;
+  const char* level = options.log_notices ? "NOTICE: " : "";
   char* text = nullptr;
   // Not spprintf(): this may be the message that memory is used up.
-  if (::asprintf(&text, "NOTICE: PHP message: %s\n", message) < 0) {
+  if (::asprintf(&text, "%sPHP message: %s", level, message) < 0) {
     return;
   }
+  std::size_t length = std::strlen(text);
+  if (length >= options.log_limit) {
+    length = options.log_limit - 1;
+    std::memcpy(text + length - 3, "...", 3);
+  }
   // As php-fpm's children do: standard error goes where catch_workers_output says.
-  const std::size_t length = std::strlen(text);
-  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text, length);
+  text[length] = '\n';
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text, length + 1);
+  text[length] = '\0';
   if (Request* request = serving(); g_serving && request != nullptr) {
-    text[length - 1] = '\0';
-    log_to_web_server(*request, text + std::strlen("NOTICE: "));
+    log_to_web_server(*request, text + std::strlen(level));
   }
   std::free(text);
 }

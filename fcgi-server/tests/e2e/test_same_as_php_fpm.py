@@ -130,12 +130,7 @@ def ask(address, root, script, *, body=b"", method=None, **more) -> Response:
         return connection.read_response()
 
 
-# php-fpm cuts what goes to the web server's log into pieces of log_limit; here it goes out whole.
-WHOLE_LOG_LINES = pytest.mark.xfail(reason="long log messages are not cut into pieces of log_limit", strict=True)
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=WHOLE_LOG_LINES if name == "many lines for the log" else ())
-                                  for name in SCRIPTS])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_same_answer(pair, name):
     ours, theirs = pair
     code, different = SCRIPTS[name]

@@ -116,7 +116,7 @@ def test_json(lwc):
 
 def test_in_a_request_that_resumed_from_a_snapshot(lwc):
     lwc.prepare(1, settings={"catch_workers_output": "yes"})
-    script = lwc.script(f"lwc_snapshot(); {write_error("resumed")} echo lwc_in_child() ? 'yes' : 'no';")
+    script = lwc.script(f"lwc_snapshot(); {write_error('resumed')} echo lwc_in_child() ? 'yes' : 'no';")
     lwc.daemon.pools[0].lwc["warmup"] = [script]
     lwc.daemon.write_config()
     lwc.start()

@@ -38,6 +38,8 @@ struct PoolOptions {
       snapshot_params;                 ///< FastCGI params that belong to a snapshot's identity
   std::vector<std::string> allow_fds;  ///< what may be open at a snapshot
   bool snapshots = true;               ///< false: lwc_snapshot() does nothing
+  std::size_t log_limit = 1024;        ///< bytes of a message of PHP's, its line end included
+  bool log_notices = true;             ///< log_level is not above notice: they say what they are
 };
 
 /// What is known of a request once its parameters are read: for the status page.

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pm static, dynamic and ondemand, limits, and the lines that tell of them, beside php-fpm."""
+
+import contextlib
+import json
+import os
+import re
+import resource
+import signal
+import time
+
+import pytest
+
+from harness import Pool
+from harness.fastcgi import ConnectionClosed, request
+from harness.processes import wait_until
+
+from .served import PATIENCE
+from .busy import Busy, status, wait_for_status
+
+STATUS = {"pm.status_path": "/status"}
+OWN = STATUS | {"pm.status_listen": "127.0.0.1:19761"}
+WHERE = {"address": ("127.0.0.1", 19761)}
+DYNAMIC = {"pm": "dynamic", "pm.max_children": 6, "pm.start_servers": 2, "pm.min_spare_servers": 1,
+           "pm.max_spare_servers": 3}
+LIVED = r"after \d+\.\d{6} seconds from start"
+
+
+def total(served):
+    return status(served, **WHERE)["total processes"]
+
+
+def test_static(fresh):
+    fresh.start(3, settings=OWN)
+    assert total(fresh) == 3
+
+
+def test_dynamic_starts_and_grows_and_shrinks(fresh):
+    fresh.start(settings=OWN | DYNAMIC)
+    assert total(fresh) == 2
+    with Busy(fresh, 4):
+        page = wait_for_status(fresh, lambda page: page["active processes"] == 4 and page["idle processes"] >= 1, **WHERE)
+        assert page["total processes"] >= 5
+    page = wait_for_status(fresh, lambda page: page["idle processes"] == 3, **WHERE)
+    assert page["max children reached"] == 0
+
+
+def test_max_children_is_told_once(fresh):
+    fresh.start(settings=OWN | DYNAMIC | {"pm.max_children": 3})
+    with Busy(fresh, 3):
+        page = wait_for_status(fresh, lambda page: page["max children reached"] == 1, **WHERE)
+        assert page["total processes"] == 3
+        time.sleep(2.5)  # two rounds of the process manager
+        assert status(fresh, **WHERE)["max children reached"] == 1
+    assert fresh.daemon.log().count("WARNING: [pool www] server reached pm.max_children setting (3), consider raising it") == 1
+
+
+def test_ondemand(fresh):
+    fresh.start(settings=OWN | {"pm": "ondemand", "pm.max_children": 2, "pm.process_idle_timeout": "1s"})
+    assert total(fresh) == 0
+    with Busy(fresh, 2):
+        wait_for_status(fresh, lambda page: page["active processes"] == 2, **WHERE)
+        waiting = fresh.connect()
+        page = wait_for_status(fresh, lambda page: page["max children reached"] == 1, **WHERE)
+        assert page["total processes"] == 2
+        waiting.close()
+    fresh.wait_for_log("[pool www] server reached max_children setting (2), consider raising it")
+    wait_for_status(fresh, lambda page: page["total processes"] == 0, **WHERE)
+    assert fresh.get("echo 'again';").text == "again"
+
+
+def test_max_requests(fresh):
+    fresh.start(1, settings=STATUS | {"pm.max_requests": 3})
+    for _ in range(7):
+        fresh.get("echo 1;")
+    log = fresh.wait_for_log("exited with code 0")
+    assert wait_until(lambda: len(re.findall(rf"NOTICE: \[pool www\] child \d+ exited with code 0 {LIVED}\n", fresh.daemon.log())) == 2,
+                      PATIENCE), log
+    assert wait_until(lambda: len(re.findall(r"NOTICE: \[pool www\] child \d+ started\n", fresh.daemon.log())) == 2, PATIENCE)
+
+
+# The worker is the master's child; with engine fork a request runs in a child of the worker.
+KILL_WORKER = "posix_kill(posix_getppid() == $_SERVER['HTTP_X_MASTER'] ? getmypid() : posix_getppid(), 9); sleep(5);"
+
+
+def test_a_killed_worker(fresh):
+    fresh.start(1)
+    with contextlib.suppress(ConnectionClosed):
+        fresh.get(KILL_WORKER, HTTP_X_MASTER=str(fresh.daemon.pid))
+    log = fresh.wait_for_log("exited on signal 9 (SIGKILL)")
+    assert re.search(rf"WARNING: \[pool www\] child \d+ exited on signal 9 \(SIGKILL\) {LIVED}\n", log), log
+    assert wait_until(lambda: re.search(r"NOTICE: \[pool www\] child \d+ started\n", fresh.daemon.log()), PATIENCE)
+    assert fresh.get("echo 'alive';").text == "alive"
+
+
+def test_process_max(fresh):
+    fresh.start(3, settings=OWN, global_settings={"process.max": 2})
+    fresh.wait_for_log("The maximum number of processes has been reached. Please review your configuration and consider "
+                       "raising 'process.max'")
+    assert fresh.get("echo 1;").text == "1"
+
+
+def test_debug_lines(fresh):
+    fresh.start(1, settings=DYNAMIC, global_settings={"log_level": "debug"})
+    fresh.wait_for_log("started")
+    assert re.search(r"DEBUG: pid \d+, \w+\(\), line \d+: \[pool www\] child \d+ started\n", fresh.daemon.log())
+
+
+def test_limits_and_priority(fresh):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if os.geteuid() != 0 or hard < 1000:
+        pytest.skip("needs root")
+    other = Pool("other", 1, settings={"rlimit_files": 777, "rlimit_core": 4096, "process.priority": 7})
+    fresh.start(1, pools=(other,), global_settings={"rlimit_files": 900, "process.priority": 3})
+    show = "echo preg_replace('/.*Max core file size +(\\S+).*Max open files +(\\S+).*/s', '$1 $2', " \
+           "file_get_contents('/proc/self/limits')), ' ', explode(' ', file_get_contents('/proc/self/stat'))[18];"
+    core, files, priority = fresh.get(show).text.split()
+    assert (files, priority) == ("900", "3")
+    answer = request(fresh.daemon.listen_of(other), fresh.script(show))
+    assert answer.text.split() == ["4096", "777", "7"]
+
+
+def test_a_limit_that_cannot_be_set_is_told(fresh):
+    fresh.start(1, settings={"rlimit_files": 2_000_000_000})
+    log = fresh.wait_for_log("failed to set rlimit_files for this pool")
+    assert "setrlimit(RLIMIT_NOFILE, 2000000000): Operation not permitted (1)" in log
+    assert fresh.get("echo 1;").text == "1"
+
+
+def test_emergency_restart(fresh):
+    fresh.start(2, global_settings={"emergency_restart_threshold": 3, "emergency_restart_interval": "60s",
+                                    "process_control_timeout": "5s"})
+    pid = fresh.daemon.pid
+    for _ in range(3):
+        assert "initiating reload" not in fresh.daemon.log()
+        with contextlib.suppress(ConnectionClosed):
+            fresh.get("posix_kill(getmypid(), 11); sleep(5);")
+    fresh.wait_for_log("WARNING: failed processes threshold (3 in 60 sec) is reached, initiating reload")
+    assert wait_until(lambda: fresh.daemon.log().count("ready to handle connections") == 2, PATIENCE), fresh.daemon.log()
+    assert fresh.daemon.pid == pid and fresh.get("echo 'alive';").text == "alive"
+
+
+def test_hangup_does_nothing(fresh):
+    fresh.start(1)
+    fresh.daemon.signal(signal.SIGHUP)
+    assert fresh.get("echo 1;").text == "1"
+    fresh.daemon.signal(signal.SIGUSR1)
+    fresh.wait_for_log("error log file re-opened")
+    assert fresh.get("echo 2;").text == "2"
+
+
+def test_process_control_timeout(fresh):
+    """A graceful stop is graceful for so long; the request that goes on is then ended."""
+    fresh.start(1, settings=OWN, global_settings={"process_control_timeout": "1s"})
+    script = fresh.script("file_put_contents('" + str(fresh.file("begun")) + "', 'x'); for (;;) { }")
+    with fresh.connect() as connection:
+        connection.send_request(fresh.params(script))
+        fresh.wait_for_file("begun")
+        fresh.daemon.signal(signal.SIGQUIT)
+        assert wait_until(lambda: "exiting, bye-bye!" in fresh.daemon.log(), PATIENCE), fresh.daemon.log()
+    assert "NOTICE: Finishing ..." in fresh.daemon.log()
+
+
+def test_several_pools(fresh):
+    """Users, ini settings, environment and directory of their own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    directory = fresh.data
+    other = Pool("other", 1, settings={"user": "nobody", "group": "nogroup", "php_value[memory_limit]": "33M",
+                                       "php_admin_value[precision]": "5", "php_flag[display_errors]": "on",
+                                       "env[COLOUR]": "blue", "chdir": str(directory)})
+    fresh.start(1, pools=(other,), settings={"env[COLOUR]": "red"})
+    show = "ini_set('precision', 9); echo json_encode([posix_getuid(), ini_get('memory_limit'), ini_get('precision'), " \
+           "ini_get('display_errors'), getenv('COLOUR'), getcwd() == dirname(__FILE__)]);"
+    script = fresh.script(show)
+    first = fresh.get(script).text
+    second = request(fresh.daemon.listen_of(other), script).text
+    assert first != second
+    assert json.loads(second)[1:5] == ["33M", "5", "1", "blue"] and json.loads(first)[4] == "red"
+    assert json.loads(second)[0] == 65534
