@@ -399,10 +399,6 @@ bool PoolCheck::extensions() {
 }
 
 bool PoolCheck::own_keys() {
-  if (pool_.apparmor_hat) {
-    report_.say(Level::Warning, "[pool ", pool_.name,
-                "] apparmor_hat has no effect: lwc-fpm does not change its AppArmor profile");
-  }
   for (Warmup& warmup : pool_.lwc_warmup) {
     absolute(warmup.script);
   }
