@@ -148,6 +148,10 @@ Status Master::open_sockets() {
                    "lwc.engine = none: requests are NOT isolated from each other. For measuring "
                    "only, never in production");
     }
+    if (pool.apparmor_hat) {
+      log::warning(pool.name,
+                   "apparmor_hat has no effect: lwc-fpm does not change its AppArmor profile");
+    }
     pools_.push_back(
         std::make_unique<Pool>(pool, std::move(*listener), log_, limit_, pool.lwc_engine));
   }
