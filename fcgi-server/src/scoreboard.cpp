@@ -81,12 +81,16 @@ bool PoolBoard::is_current(SnapshotId id) const {
 }
 
 SnapshotEntry* PoolBoard::entry_of(SnapshotId id) {
-  const auto found =
-      std::find_if(snapshots.begin(), snapshots.end(), [id](const SnapshotEntry& entry) {
-        return entry.state.load(std::memory_order_acquire) == SnapshotState::Ready &&
-               entry.id == id;
-      });
-  return id != kBaseSnapshot && found != snapshots.end() ? &*found : nullptr;
+  for (SnapshotEntry& entry : snapshots) {
+    const SnapshotState state = entry.state.load(std::memory_order_acquire);
+    if (state == SnapshotState::Free) {
+      break;
+    }
+    if (state == SnapshotState::Ready && entry.id == id) {
+      return &entry;
+    }
+  }
+  return nullptr;
 }
 
 bool PoolBoard::any_ready() const {

@@ -150,9 +150,10 @@ Figures read_figures(PoolBoard& board, bool with_processes) {
   };
   for (const SnapshotEntry& entry : board.snapshots) {
     const SnapshotState state = entry.state.load(std::memory_order_acquire);
-    if (state != SnapshotState::Free) {
-      all.snapshots.push_back(read_snapshot(entry, state, now_epoch));
+    if (state == SnapshotState::Free) {
+      break;
     }
+    all.snapshots.push_back(read_snapshot(entry, state, now_epoch));
   }
   all.own = read_own(board, all.snapshots.size());
   static const Slot kUnused;
