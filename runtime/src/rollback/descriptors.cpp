@@ -245,21 +245,24 @@ bool ProcessState::restore_locks(State& state) {
       (journal.touched & (kTouchedUnknownFds | kTouchedChildren)) != 0 || journal.pending_fds != 0;
   for (std::size_t i = 0; i < fd_count_; ++i) {
     const BaseFd& base = fds_[i];
-    if (!all && !journal.locked_fds.contains(base.fd)) {
-      continue;
-    }
-    if (base.other_locks) {
+    bool posix = all || journal.locked_fds.contains(base.fd);
+    bool other = all || journal.other_locked_fds.contains(base.fd);
+    if ((posix || other) && base.other_locks) {
       journal.taint("locks of the snapshot");
       ok = false;
       continue;
     }
-    struct flock all {};
-    all.l_type = F_UNLCK;
-    all.l_whence = SEEK_SET;
-    gate(SYS_fcntl, base.fd, F_SETLK, &all);
-    all.l_pid = 0;
-    gate(SYS_fcntl, base.fd, F_OFD_SETLK, &all);
-    gate(SYS_flock, base.fd, LOCK_UN);
+    struct flock whole {};
+    whole.l_type = F_UNLCK;
+    whole.l_whence = SEEK_SET;
+    if (posix) {
+      gate(SYS_fcntl, base.fd, F_SETLK, &whole);
+    }
+    if (other) {
+      whole.l_pid = 0;
+      gate(SYS_fcntl, base.fd, F_OFD_SETLK, &whole);
+      gate(SYS_flock, base.fd, LOCK_UN);
+    }
   }
   // Closing any descriptor of a file drops the process's locks on it: taken again every time.
   for (std::size_t i = 0; i < lock_count_; ++i) {

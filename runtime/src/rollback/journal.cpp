@@ -43,6 +43,7 @@ void Journal::clear() {
   locked_fds.clear();
   aliases.clear();
   unknown_aliases = false;
+  other_locked_fds.clear();
   itimers = 0;
   changed_signals = 0;
   timer_count = 0;

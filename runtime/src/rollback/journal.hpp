@@ -83,7 +83,8 @@ struct Journal {
   FdSet server_opened;           // by the server, after the snapshot: not undone
   FdSet lost_fds;                // of the snapshot: closed or replaced
   FdSet used_fds;                // of the snapshot: offset or flags may have changed
-  FdSet locked_fds;              // of the snapshot: locks may have changed
+  FdSet locked_fds;              // of the snapshot: POSIX locks may have changed
+  FdSet other_locked_fds;        // of the snapshot: flock or open file description locks likewise
   FdSet aliases;                 // duplicates of the snapshot's, by whatever number
   bool unknown_aliases = false;  // any descriptor may be one
   std::uint8_t itimers = 0;      // bit per interval timer that was set

@@ -55,6 +55,11 @@ class ProcessState {
 
   /// The request is ended when this time is over; 0: never. The timer is made when first needed.
   void set_deadline(std::uint64_t milliseconds);
+  /// An interval timer that does not run at the snapshot.
+  bool itimer_is_off(int which) const { return which >= 0 && which < 3 && is_off(itimers_[which]); }
+  static bool is_off(const itimerval& timer) {
+    return timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0;
+  }
   bool is_engine_timer(int id) const { return id == timer_; }
   /// The mask at the snapshot, less what the engine needs.
   std::uint64_t signal_mask() const { return mask_; }

@@ -109,17 +109,16 @@ bool Tracker::restore_written(State& state, bool everything) {
   UndoReport& report = state.report;
   report.pages_written = 0;
   report.pages_restored = 0;
-  std::uint64_t now = faults();
-  report.events = now - faults_;
+  report.events = seen_ - faults_;
   bool ok = true;
   // Before the working set is put back: that may fault, too, and clears nothing that is looked for.
-  if (everything || now != faults_) {
+  if (everything || faulted()) {
     ++report.scans;
     ok = scan(state);
   }
   if (clear_due_) {
     // The marks of a search that was left out must not be lost.
-    ok = ok && (everything || now != faults_ || scan(state)) && clear_soft_dirty();
+    ok = ok && (everything || faulted() || scan(state)) && clear_soft_dirty();
     clear_due_ = false;
   }
   if (++undos_ % kUndosPerAudit == 0) {

@@ -42,8 +42,11 @@ class Tracker {
 
   /// Nothing that was written so far needs undoing.
   void settle();
-  /// Has a page outside the working set been written (or anything else faulted) since then?
-  bool faulted() const { return faults() != faults_; }
+  /// Reads the count of faults: for faulted() and restore_written().
+  void look() { seen_ = faults(); }
+  /// Had a page outside the working set been written (or anything else faulted) since settle() when
+  /// look() was called?
+  bool faulted() const { return seen_ != faults_; }
 
   std::uint32_t working_set() const { return working_count_; }
   Mechanism mechanism() const { return mechanism_; }
@@ -85,7 +88,8 @@ class Tracker {
   std::uint32_t working_count_ = 0;
   std::uint32_t working_capacity_ = 0;
   std::uint32_t undos_ = 0;
-  std::uint64_t faults_ = 0;
+  std::uint64_t faults_ = 0;  // at the last settle()
+  std::uint64_t seen_ = 0;    // at the last look()
   Range blind_spot_;
   bool learning_ = true;
   bool clear_due_ = false;  // soft-dirty: pages were restored that still count as written

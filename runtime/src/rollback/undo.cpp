@@ -94,9 +94,12 @@ void shrink_stack(State& state) {
 
 void restore_memory(State& state) {
   Journal& journal = state.journal;
+  state.tracker.look();
   unmap_fresh(state);
-  if (!journal.lost.empty() || !journal.dropped.empty() || !journal.reprotected.empty() ||
-      (journal.touched & kTouchedUnknownMaps) != 0 || journal.fresh.overflowed()) {
+  bool changed = !journal.lost.empty() || !journal.dropped.empty() ||
+                 !journal.reprotected.empty() || (journal.touched & kTouchedUnknownMaps) != 0 ||
+                 journal.fresh.overflowed();
+  if (changed) {
     restore_mappings(state);
   }
   if (state.tracker.faulted()) {
@@ -110,7 +113,10 @@ void restore_memory(State& state) {
   if (!state.tracker.restore_written(state, everything)) {
     journal.taint("written pages cannot be found");
   }
-  state.tracker.settle();
+  // Faults of our own: without this they would make the next undo search, for nothing.
+  if (changed || everything || state.tracker.faulted()) {
+    state.tracker.settle();
+  }
 }
 
 }  // namespace

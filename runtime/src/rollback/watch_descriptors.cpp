@@ -74,6 +74,25 @@ void taint_if_base(State& state, long fd, const char* what) {
   }
 }
 
+// A process that gives back all its POSIX locks on a file has none to undo.
+void after_posix_lock(State& state, long fd, const struct flock& lock) {
+  if (!is_base(state, fd) || state.phase != Phase::Child) {
+    return;
+  }
+  bool all = lock.l_whence == SEEK_SET && lock.l_start == 0 && lock.l_len == 0;
+  if (lock.l_type == F_UNLCK && all && !state.process.has_locks()) {
+    state.journal.locked_fds.remove(static_cast<int>(fd));
+  } else {
+    state.journal.locked_fds.add(static_cast<int>(fd));
+  }
+}
+
+void after_other_lock(State& state, long fd) {
+  if (is_base(state, fd) && state.phase == Phase::Child) {
+    state.journal.other_locked_fds.add(static_cast<int>(fd));
+  }
+}
+
 /// What a read or write of it leaves behind is found by the next request.
 void read_or_written(State& state, long fd) {
   used(state, fd);
@@ -98,6 +117,7 @@ void duplicated(State& state, long fd, long duplicate) {
   if (is_base(state, fd)) {
     used(state, fd);
     state.journal.locked_fds.add(static_cast<int>(fd));
+    state.journal.other_locked_fds.add(static_cast<int>(fd));
   }
   if (duplicate < kMaxFds) {
     state.journal.aliases.add(static_cast<int>(duplicate));
@@ -146,11 +166,11 @@ void after_fcntl(State& state, const Call& call, long result) {
       break;
     case F_SETLK:
     case F_SETLKW:
+      after_posix_lock(state, fd, *reinterpret_cast<const struct flock*>(call.args[2]));
+      break;
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-      if (is_base(state, fd) && state.phase == Phase::Child) {
-        state.journal.locked_fds.add(static_cast<int>(fd));
-      }
+      after_other_lock(state, fd);
       break;
     case F_GETFD:
     case F_GETFL:
@@ -241,9 +261,7 @@ void after(State& state, const Call& call, long result) {
       after_fcntl(state, call, result);
       break;
     case SYS_flock:
-      if (is_base(state, args[0]) && state.phase == Phase::Child) {
-        state.journal.locked_fds.add(static_cast<int>(args[0]));
-      }
+      after_other_lock(state, args[0]);
       break;
     case SYS_ioctl:
       after_ioctl(state, call);

@@ -56,6 +56,20 @@ long set_mask(const Call& call) {
   return gate(SYS_rt_sigprocmask, call.args[0], &mask, call.args[2], call.args[3]);
 }
 
+// One that is off again, as at the snapshot, is not set once more by the undo.
+long set_itimer(State& state, const Call& call) {
+  int which = static_cast<int>(call.args[0]);
+  auto bit = static_cast<std::uint8_t>(1 << (which & 7));
+  state.journal.itimers |= bit;
+  long result = make(call);
+  const auto* wanted = reinterpret_cast<const itimerval*>(call.args[1]);
+  if (result == 0 && wanted != nullptr && ProcessState::is_off(*wanted) &&
+      state.process.itimer_is_off(which)) {
+    state.journal.itimers &= static_cast<std::uint8_t>(~bit);
+  }
+  return result;
+}
+
 long create_timer(State& state, const Call& call) {
   long result = make(call);
   Journal& journal = state.journal;
@@ -142,8 +156,7 @@ long watch_process_call(State& state, const Call& call) {
       journal.touched |= kTouchedUmask;
       break;
     case SYS_setitimer:
-      journal.itimers |= static_cast<std::uint8_t>(1 << (call.args[0] & 7));
-      break;
+      return set_itimer(state, call);
     case SYS_alarm:
       journal.itimers |= 1 << ITIMER_REAL;
       break;
