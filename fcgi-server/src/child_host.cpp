@@ -37,7 +37,16 @@ php::Transport* ChildHost::open(const Job& job) noexcept {
   slot.stage = Stage::ReadingHeaders;
   ticks_at_start_ = cpu_ticks();
   access_.opened(job.connection);
-  return transport_.open(job.connection, slot.exchange.report) ? &transport_ : nullptr;
+  if (!transport_.open(job.connection, slot.exchange.report)) {
+    return nullptr;
+  }
+  if (slot.slow_client) {
+    transport_.wait_without_limit();
+  }
+  if (slot.no_body) {
+    transport_.skip_body();
+  }
+  return &transport_;
 }
 
 void ChildHost::request_started(const php::RequestStart& start) noexcept {

@@ -61,6 +61,9 @@ long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
 FcgiTransport::FcgiTransport() {
   FCGX_Init();
   FCGX_InitRequest(&request_, -1, 0);  // no listening socket: libfcgi never accepts by itself
+  constexpr std::size_t kUsualParams = 64;
+  params_.reserve(kUsualParams);
+  same_hash_.reserve(kUsualParams);
 }
 
 bool FcgiTransport::open(int connection, ChildReport& report) noexcept {
@@ -81,15 +84,22 @@ bool FcgiTransport::open(int connection, ChildReport& report) noexcept {
     return false;
   }
   open_ = true;
-  timeval unlimited{};  // a slow head came with a limit (Worker::look_at_request); a body may take
-                        // its time
-  ::setsockopt(request_.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &unlimited, sizeof unlimited);
   split_params();
   report.unread_input = 1;
   g_report = &report;
   g_send_buffer = request_.out->emptyBuffProc;
   request_.out->emptyBuffProc = note_and_send;
   return true;
+}
+
+void FcgiTransport::wait_without_limit() noexcept {
+  timeval unlimited{};
+  ::setsockopt(request_.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &unlimited, sizeof unlimited);
+}
+
+void FcgiTransport::skip_body() noexcept {
+  char nothing;
+  read(&nothing, 1);
 }
 
 // Splits libfcgi's "NAME=value" texts in place. Of a parameter that was sent twice the last one
@@ -99,7 +109,8 @@ void FcgiTransport::split_params() noexcept {
   constexpr std::uint16_t kNone = 0xffff;
   std::array<std::uint16_t, 256> last_of_hash;  // chains through `previous`
   last_of_hash.fill(kNone);
-  std::vector<std::uint16_t> previous;
+  std::vector<std::uint16_t>& previous = same_hash_;
+  previous.clear();
   params_.clear();
   for (char** entry = request_.envp; entry != nullptr && *entry != nullptr; ++entry) {
     char* equals = std::strchr(*entry, '=');

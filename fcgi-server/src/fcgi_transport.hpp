@@ -25,6 +25,11 @@ class FcgiTransport final : public php::Transport {
   /// be answered.
   bool open(int connection, ChildReport& report) noexcept;
 
+  /// A slow head came with a limit (Worker::look_at_request); a body may take its time.
+  void wait_without_limit() noexcept;
+  /// The end of the body is known to have arrived, and there is none: takes that note.
+  void skip_body() noexcept;
+
   const char* param(const char* name) const noexcept override;
   void each_param(ParamVisitor visit, void* context) const noexcept override;
   std::size_t read(char* buffer, std::size_t size) noexcept override;
@@ -41,6 +46,7 @@ class FcgiTransport final : public php::Transport {
 
   FCGX_Request request_{};
   std::vector<std::pair<const char*, const char*>> params_;
+  std::vector<std::uint16_t> same_hash_;  // scratch of split_params()
   ChildReport* report_ = nullptr;
   bool open_ = false;
   bool body_ended_ = false;

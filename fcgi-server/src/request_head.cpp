@@ -44,7 +44,7 @@ bool split_params(Bytes stream, RequestHead& head) {
       return false;
     }
     const char* text = reinterpret_cast<const char*>(stream.data());
-    head.params.emplace_back(std::string(text, *name), std::string(text + *name, *value));
+    head.params.emplace_back(std::string_view(text, *name), std::string_view(text + *name, *value));
     stream = stream.subspan(*name + *value);
   }
   return true;
@@ -58,11 +58,37 @@ std::uint64_t add(std::uint64_t hash, std::string_view text) {
 }
 
 // The last of that name counts, as for the request itself (FcgiTransport::split_params).
-std::string_view find(const std::vector<std::pair<std::string, std::string>>& params,
-                      std::string_view name) {
+template <typename Params>
+std::string_view find(const Params& params, std::string_view name) {
   auto found = std::find_if(params.rbegin(), params.rend(),
                             [name](const auto& one) { return one.first == name; });
   return found != params.rend() ? std::string_view(found->second) : std::string_view();
+}
+
+template <typename Params>
+std::uint64_t key_of(const Params& params, const std::vector<std::string>& snapshot_params) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (std::string_view name : kIdentity) {
+    hash = add(hash, find(params, name));
+  }
+  for (const std::string& name : snapshot_params) {
+    hash = add(hash, find(params, name));
+  }
+  return hash;
+}
+
+Bytes join(std::vector<unsigned char>& joined, Bytes first, Bytes second) {
+  if (joined.empty()) {
+    joined.assign(first.begin(), first.end());
+  }
+  joined.insert(joined.end(), second.begin(), second.end());
+  return joined;
+}
+
+// The empty record that ends a body.
+bool begins_with_end_of_body(Bytes bytes, std::uint16_t id) {
+  return bytes.size() >= FCGI_HEADER_LEN && bytes[0] == FCGI_VERSION_1 && bytes[1] == FCGI_STDIN &&
+         (bytes[2] << 8 | bytes[3]) == id && bytes[4] == 0 && bytes[5] == 0 && bytes[6] == 0;
 }
 
 }  // namespace
@@ -72,8 +98,10 @@ std::string_view RequestHead::param(std::string_view name) const {
 }
 
 RequestHead read_head(std::span<const unsigned char> bytes) {
+  constexpr std::size_t kUsualParams = 40;
   RequestHead head;
-  std::vector<unsigned char> stream;
+  head.params.reserve(kUsualParams);
+  Bytes stream;
   bool begun = false;
   while (bytes.size() >= FCGI_HEADER_LEN) {
     unsigned type = bytes[1];
@@ -102,10 +130,11 @@ RequestHead read_head(std::span<const unsigned char> bytes) {
         return head;
       }
     } else if (type == FCGI_PARAMS && id == head.request_id && length > 0) {
-      stream.insert(stream.end(), content.begin(), content.end());
+      stream = stream.empty() ? content : join(head.joined, stream, content);
     } else if (type == FCGI_PARAMS && id == head.request_id) {
       head.state =
           split_params(stream, head) ? RequestHead::State::Complete : RequestHead::State::Bad;
+      head.body_ended = begins_with_end_of_body(bytes, id);
       return head;
     } else {
       head.state = RequestHead::State::Ignored;
@@ -117,19 +146,12 @@ RequestHead read_head(std::span<const unsigned char> bytes) {
 
 std::uint64_t snapshot_key(const std::vector<std::pair<std::string, std::string>>& params,
                            const std::vector<std::string>& snapshot_params) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (std::string_view name : kIdentity) {
-    hash = add(hash, find(params, name));
-  }
-  for (const std::string& name : snapshot_params) {
-    hash = add(hash, find(params, name));
-  }
-  return hash;
+  return key_of(params, snapshot_params);
 }
 
 std::uint64_t snapshot_key(const RequestHead& head,
                            const std::vector<std::string>& snapshot_params) {
-  return snapshot_key(head.params, snapshot_params);
+  return key_of(head.params, snapshot_params);
 }
 
 }  // namespace lwc

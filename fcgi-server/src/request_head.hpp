@@ -21,15 +21,23 @@ struct RequestHead {
     Management,  ///< a management record, to be answered by itself
     Ignored,     ///< another role, or records out of order: the child shall deal with it
   };
+  RequestHead() = default;
+  RequestHead(RequestHead&&) = default;  // a copy's parameters would point into the original
+  RequestHead& operator=(RequestHead&&) = default;
+
   State state = State::Incomplete;
   std::uint16_t request_id = 0;
   bool keep_connection = false;
-  std::vector<std::pair<std::string, std::string>> params;
+  bool body_ended = false;  ///< there is no body: its end was seen, too
+  std::vector<std::pair<std::string_view, std::string_view>>
+      params;                         ///< into the bytes that were read, or into `joined`
+  std::vector<unsigned char> joined;  ///< where the parameters came in several records
 
   std::string_view param(std::string_view name) const;
 };
 
-/// Reads as much of the head as `bytes` holds. Never trusts a length it was told.
+/// Reads as much of the head as `bytes` holds, which must outlive it. Never trusts a length it was
+/// told.
 RequestHead read_head(std::span<const unsigned char> bytes);
 
 /// What else than the script's path a snapshot depends on: the two ini parameters, and what

@@ -56,6 +56,8 @@ struct Slot {
   std::atomic<std::int64_t> request_duration_ns{0};  ///< of the last one that ended
   std::atomic<std::int64_t> idle_since_ns{0};        ///< CLOCK_MONOTONIC
   std::atomic<std::int64_t> cpu_ticks{0};            ///< CPU time of the last request, clock ticks
+  std::atomic<bool> no_body{false};      ///< the request has no body, and its end was seen
+  std::atomic<bool> slow_client{false};  ///< receiving was limited, as the head came slowly
   std::atomic<std::uint64_t> body_size{0};
   std::atomic<std::uint64_t> peak_memory{0};
   std::array<char, 16> method{};

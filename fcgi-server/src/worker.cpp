@@ -384,7 +384,8 @@ bool Worker::wait_readable(int timeout_ms) {
 // Fills head_. False: there is nothing here that could be answered.
 bool Worker::look_at_request() {
   std::size_t seen = 0;
-  std::int64_t grown_ns = monotonic_ns();
+  std::int64_t grown_ns = slot_->request_started_ns;
+  slot_->slow_client = false;
   for (;;) {
     ssize_t got = ::recv(state_->connection, g_peek.data(), g_peek.size(), MSG_PEEK | MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -418,6 +419,7 @@ bool Worker::look_at_request() {
     if (seen == g_peek.size() || now - grown_ns > kPatienceMs * 1'000'000LL) {
       // Too long to look at, or so slow that it may be waiting for us to read. The base can serve
       // any request; its child gives up when the client falls silent.
+      slot_->slow_client = true;
       timeval limit{kSilenceSeconds, 0};
       ::setsockopt(state_->connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
       return true;
@@ -462,6 +464,7 @@ void Worker::begin_request(Job& job) {
   slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();
   board_.accepted.fetch_add(1, std::memory_order_relaxed);
+  slot_->no_body = head_.body_ended;
   state_->request_id = head_.request_id;
   job.connection = state_->connection;
 }

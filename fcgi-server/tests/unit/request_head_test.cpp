@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,13 @@ std::string pair(const std::string& name, const std::string& value) {
 }
 
 RequestHead read(const std::string& text) {
-  return read_head({reinterpret_cast<const unsigned char*>(text.data()), text.size()});
+  static std::deque<std::string> kept;  // what was read points into the text
+  const std::string& own = kept.emplace_back(text);
+  return read_head({reinterpret_cast<const unsigned char*>(own.data()), own.size()});
+}
+
+Params params_of(const RequestHead& head) {
+  return {head.params.begin(), head.params.end()};
 }
 
 TEST(RequestHead, ReadsParameters) {
@@ -49,7 +56,7 @@ TEST(RequestHead, ReadsParameters) {
   EXPECT_EQ(head.state, State::Complete);
   EXPECT_EQ(head.request_id, 7);
   EXPECT_TRUE(head.keep_connection);
-  EXPECT_EQ(head.params, (Params{{"SCRIPT_FILENAME", "/srv/index.php"}, {"QUERY_STRING", ""}}));
+  EXPECT_EQ(params_of(head), (Params{{"SCRIPT_FILENAME", "/srv/index.php"}, {"QUERY_STRING", ""}}));
   EXPECT_EQ(head.param("SCRIPT_FILENAME"), "/srv/index.php");
   EXPECT_EQ(head.param("ABSENT"), "");
 }
@@ -60,8 +67,16 @@ TEST(RequestHead, ParametersMayBeCutAnywhereAndPadded) {
     RequestHead head = read(begin(1) + record(4, 1, stream.substr(0, cut), 3) +
                             record(4, 1, stream.substr(cut)) + record(4, 1, "", 5));
     ASSERT_EQ(head.state, State::Complete) << "cut at " << cut;
-    EXPECT_EQ(head.params, (Params{{"A", std::string(300, 'x')}, {"B", "b"}}));
+    EXPECT_EQ(params_of(head), (Params{{"A", std::string(300, 'x')}, {"B", "b"}}));
   }
+}
+
+TEST(RequestHead, SeesThatThereIsNoBody) {
+  std::string head = begin(1) + record(4, 1, pair("A", "a")) + record(4, 1, "");
+  EXPECT_FALSE(read(head).body_ended) << "it may still come";
+  EXPECT_TRUE(read(head + record(5, 1, "")).body_ended);
+  EXPECT_FALSE(read(head + record(5, 2, "")).body_ended) << "of another request";
+  EXPECT_FALSE(read(head + record(5, 1, "body") + record(5, 1, "")).body_ended);
 }
 
 TEST(RequestHead, EveryPrefixIsIncomplete) {
