@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ini.hpp"
 
+#include <sys/stat.h>
+
 #include <cctype>
+#include <cstdio>
 #include <cstring>
 
+#include "modules.hpp"
 #include "php.hpp"
 #include "request.hpp"
 
@@ -70,28 +74,42 @@ void apply_request_param(const char* param, bool admin) {
   efree(lines);
 }
 
-/// .user.ini files between the document root and the script's directory. `directory` ends in '/'
-/// and is changed and restored while they are read.
-void apply_user_ini(char* directory, const char* document_root) {
+/// Calls visit(directory) for every directory whose .user.ini counts: from the document root down
+/// to `directory`, which ends in '/' and is changed meanwhile. Stops when it returns false.
+template <typename Visit>
+void each_user_ini_directory(char* directory, const char* document_root, Visit visit) {
   std::size_t root_length = std::strlen(document_root);
   if (root_length > 0 && document_root[root_length - 1] == '/') {
     --root_length;
   }
-  HashTable settings;
-  zend_hash_init(&settings, 8, nullptr, config_zval_dtor, 1);
   const std::size_t length = std::strlen(directory);
   const std::size_t shorter = length < root_length ? length : root_length;
-  if (std::strncmp(document_root, directory, shorter) == 0) {
-    for (char* slash = directory + shorter; (slash = std::strchr(slash, '/')) != nullptr; ++slash) {
-      *slash = '\0';
-      php_parse_user_ini_file(directory, PG(user_ini_filename), &settings);
-      *slash = '/';
-    }
-  } else {
-    php_parse_user_ini_file(directory, PG(user_ini_filename), &settings);
+  if (std::strncmp(document_root, directory, shorter) != 0) {
+    visit(directory);
+    return;
   }
+  bool go_on = true;
+  for (char* slash = directory + shorter; go_on && (slash = std::strchr(slash, '/')) != nullptr;
+       ++slash) {
+    *slash = '\0';
+    go_on = visit(directory);
+    *slash = '/';
+  }
+}
+
+void apply_user_ini(char* directory, const char* document_root) {
+  HashTable settings;
+  zend_hash_init(&settings, 8, nullptr, config_zval_dtor, 1);
+  each_user_ini_directory(directory, document_root, [&settings](const char* one) {
+    php_parse_user_ini_file(one, PG(user_ini_filename), &settings);
+    return true;
+  });
   php_ini_activate_config(&settings, PHP_INI_PERDIR, PHP_INI_STAGE_HTACCESS);
   zend_hash_destroy(&settings);
+}
+
+bool reads_user_ini() {
+  return PG(user_ini_filename) != nullptr && *PG(user_ini_filename) != '\0';
 }
 
 void apply_host_ini() {
@@ -112,6 +130,7 @@ bool set_ini(const char* name, const char* value, bool admin) {
   if (std::strcmp(name, "extension") == 0 && *value != '\0') {
     if (load_extension(value)) {
       zend_collect_module_handlers();
+      find_modules();
     }
     return true;
   }
@@ -159,13 +178,12 @@ void apply_request_ini() {
 }
 
 void apply_directory_ini() {
-  const bool user_ini = PG(user_ini_filename) != nullptr && *PG(user_ini_filename) != '\0';
   const char* script = SG(request_info).path_translated;
-  if (script == nullptr) {
+  if (script == nullptr || current_request().no_directory_ini) {
     return;
   }
   apply_host_ini();
-  if (!php_ini_has_per_dir_config() && !user_ini) {
+  if (!php_ini_has_per_dir_config() && !reads_user_ini()) {
     return;
   }
   std::size_t length = std::strlen(script);
@@ -176,10 +194,35 @@ void apply_directory_ini() {
   directory[length] = '\0';
   php_ini_activate_per_dir_config(directory, length);
   const char* document_root = current_request().params.get("DOCUMENT_ROOT");
-  if (user_ini && document_root != nullptr) {
+  if (reads_user_ini() && document_root != nullptr) {
     apply_user_ini(directory, document_root);
   }
   efree(directory);
+}
+
+bool has_directory_ini() {
+  const char* script = SG(request_info).path_translated;
+  const char* document_root = current_request().params.get("DOCUMENT_ROOT");
+  if (script == nullptr || document_root == nullptr || !reads_user_ini()) {
+    return false;
+  }
+  char directory[MAXPATHLEN];
+  if (std::strlen(script) + 2 > sizeof directory) {
+    return true;  // whoever reads them will say what is wrong
+  }
+  std::strcpy(directory, script);
+  std::size_t length = zend_dirname(directory, std::strlen(script));
+  directory[length++] = '/';
+  directory[length] = '\0';
+  bool found = false;
+  each_user_ini_directory(directory, document_root, [&found](const char* one) {
+    char path[MAXPATHLEN];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/%s", one, PG(user_ini_filename));
+    found = ::stat(path, &status) == 0;
+    return !found;
+  });
+  return found;
 }
 
 }  // namespace lwc::php

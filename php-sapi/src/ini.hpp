@@ -19,4 +19,7 @@ void apply_request_ini();
 /// [HOST=] and [PATH=] sections of php.ini and the .user.ini files for the current script.
 void apply_directory_ini();
 
+/// Is there a .user.ini file for the current script?
+bool has_directory_ini();
+
 }  // namespace lwc::php

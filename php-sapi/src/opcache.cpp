@@ -74,6 +74,7 @@ struct Globals {
 };
 
 Globals* g_globals = nullptr;
+const zend_module_entry* g_module = nullptr;
 int g_lock_file = -1;
 
 /// Where ini setting `name` is kept: the globals it points into, if its offset is the expected one.
@@ -122,12 +123,13 @@ int find_lock_file() {
 constexpr off_t kWriteLock = 0;  // zend_shared_alloc_lock()
 constexpr off_t kUsageLock = 1;  // accel_activate_add()
 
-void set_lock(off_t byte, short type) {
+/// `length` 0: to the end of the file.
+void set_lock(off_t byte, short type, off_t length = 1) {
   struct flock lock {};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = byte;
-  lock.l_len = 1;
+  lock.l_len = length;
   ::fcntl(g_lock_file, F_SETLK, &lock);
 }
 
@@ -152,6 +154,8 @@ void ask_restart_pending() {
 }  // namespace
 
 void find_opcache() {
+  g_module = static_cast<const zend_module_entry*>(
+      zend_hash_str_find_ptr(&module_registry, ZEND_STRL("zend opcache")));
   g_globals = find_globals();
   g_lock_file = g_globals != nullptr ? find_lock_file() : -1;
 }
@@ -178,18 +182,17 @@ void release_opcache(bool keep_usage_lock) {
   if (!opcache_works()) {
     return;
   }
-  if (g_globals->locked) {  // the script ended in the middle of adding to the cache
+  const bool write_locked = g_globals->locked;  // the script ended while adding to the cache
+  const bool counted = g_globals->counted && !keep_usage_lock;
+  if (counted) {
+    set_lock(0, F_UNLCK, 0);  // all of them, as opcache itself does
+  } else if (write_locked) {
     set_lock(kWriteLock, F_UNLCK);
-    g_globals->locked = false;
   }
-  if (!keep_usage_lock && g_globals->counted) {
-    set_lock(kUsageLock, F_UNLCK);
+  g_globals->locked = false;
+  if (counted) {
     g_globals->counted = false;
   }
-}
-
-bool is_opcache(const zend_module_entry& module) {
-  return std::strcmp(module.name, "Zend OPcache") == 0;
 }
 
 bool opcache_restart_pending() {
@@ -212,6 +215,12 @@ void renew_opcache(long request_time) {
   g_globals->request_time = request_time;
   g_globals->cache_opline = nullptr;
   g_globals->cache_persistent_script = nullptr;
+}
+
+void begin_opcache_request() {
+  if (g_module != nullptr && g_module->request_startup_func != nullptr) {
+    g_module->request_startup_func(g_module->type, g_module->module_number);
+  }
 }
 
 void disable_opcache() {

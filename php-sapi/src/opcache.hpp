@@ -27,8 +27,6 @@ void hold_opcache();
 /// process. `keep_usage_lock`: it began at a snapshot, and the lock is the snapshot's.
 void release_opcache(bool keep_usage_lock);
 
-bool is_opcache(const zend_module_entry& module);
-
 /// A restart of the shared memory was asked for (opcache_reset(), out of memory) and waits for
 /// everybody's usage lock. Asks PHP, which may warn and bail out: only where that is caught.
 bool opcache_restart_pending();
@@ -36,6 +34,10 @@ bool opcache_restart_pending();
 /// Makes the time of the current request the one that scripts' timestamps are revalidated by, and
 /// forgets what was remembered of the include before.
 void renew_opcache(long request_time);
+
+/// What opcache does at the beginning of every request (its RINIT): a restart of the shared memory
+/// that is due is made there.
+void begin_opcache_request();
 
 /// The current request compiles for itself, without shared memory.
 void disable_opcache();

@@ -4,8 +4,10 @@
 
 #include <cstdlib>
 
+#include "early_start.hpp"
 #include "ini.hpp"
 #include "lwc/php/interpreter.hpp"
+#include "modules.hpp"
 #include "php.hpp"
 #include "request.hpp"
 #include "sapi_module.hpp"
@@ -20,7 +22,11 @@ namespace lwc::php {
   }
   enter_serving();
   apply_pool_ini(options);
+  find_modules();
   for (;;) {
+    if (engine.discards_children()) {
+      start_early();
+    }
     const Result<Job> job = engine.hold(server, HoldOptions{});
     if (!job) {
       log(LogLevel::Alert, "The base snapshot could not be taken: %s", job.error().message.c_str());
@@ -29,6 +35,7 @@ namespace lwc::php {
     if (job->kind == Job::Kind::Serve) {
       serve(*job);
     } else {
+      forget_early_start();
       prepare(*job);
     }
     engine.end_child();

@@ -107,6 +107,16 @@ void start_session_where_configured() {
   }
 }
 
+/// PHP limits the time that it takes to read the request, and php_execute_script() that of the
+/// script.
+void limit_input_time() {
+  if (PG(max_input_time) == -1) {
+    zend_set_timeout(EG(timeout_seconds), false);
+  } else if (SG(request_info).content_length > 0) {
+    zend_set_timeout(PG(max_input_time), false);
+  }
+}
+
 }  // namespace
 
 void put_away_warmup(const char* script) {
@@ -146,6 +156,14 @@ void renew_for_request() {
   zend_memory_reset_peak_usage();
   zend_set_timeout(EG(timeout_seconds), false);
   start_session_where_configured();
+}
+
+void renew_early_start() {
+  PG(during_request_startup) = true;
+  limit_input_time();
+  activate_sapi();
+  php_hash_environment();
+  begin_opcache_request();
 }
 
 }  // namespace lwc::php

@@ -15,4 +15,8 @@ void put_away_warmup(const char* script);
 /// In the child, after open_request(): everything that belongs to the request is the request's.
 void renew_for_request();
 
+/// In a child of the base that was started early (early_start.hpp), after fill_request_info():
+/// likewise, and no script has run yet.
+void renew_early_start();
+
 }  // namespace lwc::php

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "discard.hpp"
+#include "early_start.hpp"
 #include "guarded.hpp"
 #include "ini.hpp"
 #include "php.hpp"
@@ -179,6 +180,7 @@ void open_request(Transport& transport) {
   request.log_started = false;
   request.body_file = -1;
   forget_uploads();
+  request.no_directory_ini = false;
 }
 
 void fill_request_info() {
@@ -313,16 +315,28 @@ void end_request() {
   close_request();
 }
 
-void serve(const Job& job) {
-  if (!open_request(job)) {
-    return;
+bool start_request() {
+  switch (adopt_early_start()) {
+    case EarlyStart::Adopted:
+      return true;
+    case EarlyStart::Failed:
+      return false;
+    case EarlyStart::None:
+      break;
   }
   const bool filled = guarded([] {
     fill_request_info();
     apply_request_ini();
     announce_request();
   });
-  if (!filled || php_request_startup() == FAILURE) {
+  return filled && php_request_startup() != FAILURE;
+}
+
+void serve(const Job& job) {
+  if (!open_request(job)) {
+    return;
+  }
+  if (!start_request()) {
     log(LogLevel::Error, "PHP could not start the request for %s",
         or_empty(SG(request_info).path_translated));
     close_request();

@@ -19,6 +19,7 @@ struct Request {
   bool log_started = false;     ///< something was written to FCGI_STDERR
   std::size_t peak_memory = 0;  ///< bytes
   int body_file = -1;           ///< REQUEST_BODY_FILE
+  bool no_directory_ini = false;  ///< it was looked for, and there is none
 };
 
 /// What run_pool() was given. Set once in the base template, inherited by all that is made of it.
