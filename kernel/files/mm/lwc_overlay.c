@@ -134,7 +134,8 @@ static bool splits_huge_page(struct vm_area_struct *vma, unsigned long start,
  * Context: both mmap locks held for writing.
  *
  * Return: 0, or -EOPNOTSUPP for a ring of io_uring, which belongs to its
- * address space, and for a copy of a file that is mapped shared; -EINVAL a huge page of hugetlbfs would be split; -EPERM a
+ * address space, and for a copy of a file that is mapped shared; -EINVAL a
+ * huge page of hugetlbfs would be split; -EPERM a
  * sealed mapping would be replaced; -ENOMEM too many mappings.
  */
 int lwc_mm_overlay_check(struct mm_struct *to, struct mm_struct *from,

@@ -69,9 +69,10 @@ static int check_share(struct mm_struct *mm, unsigned long start,
 	VMA_ITERATOR(vmi, mm, start);
 	struct vm_area_struct *vma;
 
-	for_each_vma_range(vmi, vma, end)
+	for_each_vma_range(vmi, vma, end) {
 		if (!is_shareless(vma) && !movable(vma))
 			return -EOPNOTSUPP;
+	}
 	return 0;
 }
 
@@ -91,7 +92,7 @@ static void protect(struct vm_area_struct *vma, unsigned long start,
 
 /* The next address from @addr on where something may be mapped */
 unsigned long lwc_next_present(struct mm_struct *mm, unsigned long addr,
-				  unsigned long end)
+			       unsigned long end)
 {
 	while (addr < end) {
 		pmd_t *pmd = mm_find_pmd(mm, addr);

@@ -70,11 +70,7 @@ static int overlay_locked(const struct lwc_specs *specs, struct memory *m,
 	return lwc_specs_each(specs, LWC_WHAT_MEMORY, overlay_piece, m);
 }
 
-/**
- * overlay_memory - map what another lwC has
- * @lwc: the other one
- * @specs: what, and how
- *
+/*
  * Two address spaces that others can see are locked at once only here and by
  * rollbacks, which lwc_proc.mutex keeps apart.
  */

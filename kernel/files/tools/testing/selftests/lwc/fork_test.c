@@ -143,8 +143,9 @@ TEST(X7_rights_and_traps_are_copied_too)
 	if (fd == LWC_ENTERED) {
 		long ret = syscall(SYS_getuid);
 
-		leave(event.creator, ret * 10 + (OVERLAY(event.creator,
-			MEM(COPY, 0, p, 1)) == -EPERM));
+		ret = ret * 10 + (OVERLAY(event.creator, MEM(COPY, 0, p, 1)) ==
+				  -EPERM);
+		leave(event.creator, ret);
 	}
 	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
 	ASSERT_EQ(LWC_EVENT_SYSCALL, event.type);
@@ -218,8 +219,7 @@ TEST(S15_exec_in_a_child_lwc)
 			dup2(0, 60);
 			/* Neither trap nor lwC is there in the new program */
 			execl("/bin/sh", "sh", "-c",
-			      "test -e /proc/self/fd/60 && ! test -s /proc/$$/lwcs"
-			      " && kill -SEGV $$", NULL);
+			      "test -s /proc/$$/lwcs || kill -SEGV $$", NULL);
 		}
 		lwc_switch(fd, 0, 0, &event);
 		_exit(9);

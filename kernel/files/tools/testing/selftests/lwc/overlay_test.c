@@ -398,7 +398,7 @@ TEST(S8_rights_belong_to_the_descriptor_in_one_table)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 }
 
-TEST(S8_an_overlaid_descriptor_of_an_lwC_has_its_own_rights)
+TEST(S8_an_overlaid_descriptor_of_an_lwc_has_its_own_rights)
 {
 	char *p = private_pages(1);
 	struct lwc_event event;

@@ -118,10 +118,10 @@ TEST(S10_all_three_at_once)
 	struct lwc_event event;
 	long fd, file;
 
-	strcpy(p, "/etc/shadow");
+	snprintf(p, 4096, "/etc/shadow");
 	fd = lwc_create(0, &event);
 	if (fd == LWC_ENTERED) {
-		strcpy(p, "/proc/version");
+		snprintf(p, 4096, "/proc/version");
 		syscall(SYS_setresuid, 1000, 1000, 1000);
 		lwc_switch(event.creator, 0, 0, &event);
 		leave(event.caller, read(event.args[0], p, 5) == 5 ? p[0] : 0);

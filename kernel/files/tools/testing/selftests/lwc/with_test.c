@@ -69,7 +69,8 @@ static long check_memory(char *p, size_t size, bool can_share)
 	if (fd == LWC_ENTERED) {
 		long ok = p[0] == 'a' && p[size - 1] == 'a' && p[size / 2] == 'a';
 
-		p[0] = p[size - 1] = 'x';
+		p[0] = 'x';
+		p[size - 1] = 'x';
 		if (OVERLAY(event.creator, MEM(COPY, 0, p, size / 4096)))
 			ok = 2;
 		if (p[0] != 'b' || p[size - 1] != 'a')
