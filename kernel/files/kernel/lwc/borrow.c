@@ -45,6 +45,7 @@ static bool is_refused(unsigned int nr)
 	case __NR_prctl:
 	case __NR_arch_prctl:
 	case __NR_modify_ldt:
+	case __NR_pkey_alloc:
 	case __NR_iopl:
 	case __NR_ioperm:
 	case __NR_rseq:

@@ -295,8 +295,10 @@ static int enter(struct task_struct *child, struct lwc *cur)
 	lwc_fork_thread(lt, cur);
 	lwc_set_mark(lt);
 	/* What happens at signals: fork has copied that of this lwC for the root */
+	spin_lock_irq(&lwc_sighand()->siglock);
 	memcpy(child->sighand->action, lwc_sighand()->action,
 	       sizeof(child->sighand->action));
+	spin_unlock_irq(&lwc_sighand()->siglock);
 	if (cur->trap_to)
 		set_task_syscall_work(child, LWC_TRAP);
 	return 0;

@@ -321,7 +321,7 @@ TEST(syscall_errors)
 	static const long refused[] = {
 		SYS_fork, SYS_execve, SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
 		SYS_unshare, SYS_prctl, SYS_arch_prctl, SYS_ptrace, SYS_clone,
-		SYS_io_uring_setup, SYS_rt_sigaction, SYS_seccomp,
+		SYS_io_uring_setup, SYS_rt_sigaction, SYS_seccomp, SYS_pkey_alloc,
 		__NR_lwc_switch, __NR_lwc_syscall, __NR_lwc_ctl,
 	};
 	struct lwc_syscall_args a = { .nr = SYS_getppid };
