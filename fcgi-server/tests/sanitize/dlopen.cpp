@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part of builds with AddressSanitizer only. PHP loads its extensions with RTLD_DEEPBIND, which that
-// sanitizer refuses, because libraries would then not find its malloc().
+// Part of builds with AddressSanitizer only. PHP loads its extensions with RTLD_DEEPBIND, which
+// that sanitizer refuses, because libraries would then not find its malloc().
 #include <dlfcn.h>
 
 extern "C" void* lwc_dlopen(const char* file, int mode) __asm__("dlopen")
