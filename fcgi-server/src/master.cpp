@@ -315,11 +315,11 @@ void Master::on_signals() {
         reopen_access_logs();
         break;
       case SIGUSR2:
+      case SIGHUP:
         log::notice("", "Reloading in progress ...");
         reload();
         break;
-      default:  // SIGHUP: nothing, as in php-fpm
-        log::debug("", std::string("received SIG") + ::sigabbrev_np(info.ssi_signo));
+      default:
         break;
     }
   }

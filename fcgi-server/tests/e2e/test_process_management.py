@@ -58,12 +58,17 @@ def test_max_children_is_told_once(fresh):
 def test_ondemand(fresh):
     fresh.start(settings=OWN | {"pm": "ondemand", "pm.max_children": 2, "pm.process_idle_timeout": "1s"})
     assert total(fresh) == 0
-    with Busy(fresh, 2):
+    # One after the other: php-fpm may miss the second of two that come at once.
+    with Busy(fresh, 1):
+        wait_for_status(fresh, lambda page: page["active processes"] == 1, **WHERE)
+        second = Busy(fresh, 1)
+        second.__enter__()
         wait_for_status(fresh, lambda page: page["active processes"] == 2, **WHERE)
         waiting = fresh.connect()
         page = wait_for_status(fresh, lambda page: page["max children reached"] == 1, **WHERE)
         assert page["total processes"] == 2
         waiting.close()
+        second.__exit__()
     fresh.wait_for_log("[pool www] server reached max_children setting (2), consider raising it")
     wait_for_status(fresh, lambda page: page["total processes"] == 0, **WHERE)
     assert fresh.get("echo 'again';").text == "again"
@@ -120,11 +125,12 @@ def test_limits_and_priority(fresh):
     assert answer.text.split() == ["4096", "777", "7"]
 
 
-def test_a_limit_that_cannot_be_set_is_told(fresh):
-    fresh.start(1, settings={"rlimit_files": 2_000_000_000})
-    log = fresh.wait_for_log("failed to set rlimit_files for this pool")
+def test_a_limit_that_cannot_be_set_is_told(lwc):
+    """php-fpm says it to a standard error that nobody reads."""
+    lwc.start(1, settings={"rlimit_files": 2_000_000_000})
+    log = lwc.wait_for_log("failed to set rlimit_files for this pool")
     assert "setrlimit(RLIMIT_NOFILE, 2000000000): Operation not permitted (1)" in log
-    assert fresh.get("echo 1;").text == "1"
+    assert lwc.get("echo 1;").text == "1"
 
 
 def test_emergency_restart(fresh):
@@ -140,13 +146,14 @@ def test_emergency_restart(fresh):
     assert fresh.daemon.pid == pid and fresh.get("echo 'alive';").text == "alive"
 
 
-def test_hangup_does_nothing(fresh):
+@pytest.mark.parametrize("which", [signal.SIGHUP, signal.SIGUSR2], ids=lambda which: which.name)
+def test_signals_that_reload(fresh, which):
     fresh.start(1)
-    fresh.daemon.signal(signal.SIGHUP)
+    fresh.daemon.signal(which)
+    log = fresh.wait_for_log("NOTICE: reloading: execvp(")
+    assert "NOTICE: Reloading in progress ...\n" in log
+    assert wait_until(lambda: fresh.daemon.log().count("ready to handle connections") == 2, PATIENCE), fresh.daemon.log()
     assert fresh.get("echo 1;").text == "1"
-    fresh.daemon.signal(signal.SIGUSR1)
-    fresh.wait_for_log("error log file re-opened")
-    assert fresh.get("echo 2;").text == "2"
 
 
 def test_process_control_timeout(fresh):
