@@ -20,7 +20,7 @@
 
 #include "lwc_spec.h"
 
-#define MB (1UL << 20)
+#define MB 1048576UL
 
 /* A fault that the compiler does not see */
 static void fault(void)
