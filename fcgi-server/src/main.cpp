@@ -53,6 +53,7 @@ int run(const config::CommandLine& command_line, const config::Options& options,
     log::error("", "FPM initialization failed");
     return config::kExitConfig;
   }
+  config::tell_privileges(*config, say);
   if (config->global.daemonize) {
     Result<UniqueFd> startup = daemonize();
     if (!startup) {

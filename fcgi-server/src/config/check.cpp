@@ -88,7 +88,7 @@ bool check_event_mechanism(const GlobalConfig& global, Reporter& report) {
   for (const char* known : {"poll", "select"}) {
     if (equals_ignoring_case(*global.events_mechanism, known)) {
       report.say(Level::Notice, "events.mechanism = ", known,
-                 " has no effect: lwc-fpm always uses epoll");
+                 " has no effect: lwc-fpm has no event loop to choose");
       return true;
     }
   }
@@ -399,6 +399,9 @@ bool PoolCheck::extensions() {
 }
 
 bool PoolCheck::own_keys() {
+  if (pool_.lwc_engine.empty()) {
+    pool_.lwc_engine = options_.engine;
+  }
   for (Warmup& warmup : pool_.lwc_warmup) {
     absolute(warmup.script);
   }

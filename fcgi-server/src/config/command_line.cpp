@@ -11,15 +11,17 @@
 
 #include "config/paths.hpp"
 #include "config/text.hpp"
+#include "config/values.hpp"
 
 namespace lwc::config {
 namespace {
 
 constexpr int kProbe = 256;
+constexpr int kEngine = 257;
 
 // '+': reading ends at the first word that is no option. ':': errors are ours to report.
 constexpr const char* kShortOptions = "+:c:d:ehimnvy:tp:g:RDFO";
-constexpr std::array<option, 18> kLongOptions{{{"php-ini", required_argument, nullptr, 'c'},
+constexpr std::array<option, 19> kLongOptions{{{"php-ini", required_argument, nullptr, 'c'},
                                                {"define", required_argument, nullptr, 'd'},
                                                {"profile-info", no_argument, nullptr, 'e'},
                                                {"help", no_argument, nullptr, 'h'},
@@ -36,6 +38,7 @@ constexpr std::array<option, 18> kLongOptions{{{"php-ini", required_argument, nu
                                                {"daemonize", no_argument, nullptr, 'D'},
                                                {"nodaemonize", no_argument, nullptr, 'F'},
                                                {"force-stderr", no_argument, nullptr, 'O'},
+                                               {"engine", required_argument, nullptr, kEngine},
                                                {"probe", no_argument, nullptr, kProbe}}};
 
 /// -d name, -d name=value: a line of php.ini, quoted where PHP's parser would trip over the value.
@@ -129,8 +132,19 @@ class Reader {
       case 'O':
         result_.force_stderr = true;
         break;
+      case kEngine:
+        take_engine();
+        break;
       default:
         take_action(found, word);
+    }
+  }
+
+  void take_engine() {
+    result_.engine.emplace();
+    ValueContext context;
+    if (const Refusal refusal = read_engine(*result_.engine, argument(), context)) {
+      misuse(concat("--engine: ", *refusal));
     }
   }
 
@@ -197,7 +211,7 @@ std::string usage_text(const CommandLine& command_line) {
   return concat(
       "Usage: ", command_line.program,
       " [-n] [-e] [-h] [-i] [-m] [-v] [-t] [-p <prefix>] [-g <pid>] [-c <file>] [-d foo[=bar]] "
-      "[-y <file>] [-D] [-F [-O]] [-R] [--probe]\n"
+      "[-y <file>] [-D] [-F [-O]] [-R] [--engine <name>] [--probe]\n"
       "  -c <path>|<file> Read php.ini from this directory, or this file as php.ini\n"
       "  -n               Read no php.ini at all\n"
       "  -d foo[=bar]     Set the php.ini directive foo to 'bar' (to 1 without a value)\n"
@@ -224,6 +238,8 @@ std::string usage_text(const CommandLine& command_line) {
       "                   With -F: log to stderr even if it is not a terminal\n"
       "  -R, --allow-to-run-as-root\n"
       "                   Accept pools that run as root\n"
+      "      --engine <name>\n"
+      "                   Use this snapshot engine in pools that do not set lwc.engine\n"
       "      --probe      Show which snapshot engines this machine can run\n");
 }
 
@@ -236,8 +252,10 @@ std::optional<int> carry_out(const CommandLine& command_line, const Informers& i
       std::fputs(usage_text(command_line).c_str(), stdout);
       return kExitOk;
     case Action::Misuse:
-      std::fprintf(stderr, "%s: %s\n", command_line.program.c_str(), command_line.error.c_str());
+      // The error is what shall be seen, so it comes last.
       std::fputs(usage_text(command_line).c_str(), stdout);
+      std::fflush(stdout);
+      std::fprintf(stderr, "%s: %s\n", command_line.program.c_str(), command_line.error.c_str());
       return kExitUsage;
     case Action::Info:
       return informers.info();
@@ -260,6 +278,7 @@ Options to_options(const CommandLine& command_line) {
   options.program = command_line.program;
   options.daemonize = command_line.daemonize;
   options.allow_root = command_line.allow_root;
+  options.engine = command_line.engine.value_or(options.engine);
   return options;
 }
 

@@ -36,6 +36,7 @@ struct CommandLine {
   std::optional<bool> daemonize;           ///< -D, -F; the last one counts
   bool force_stderr = false;               ///< -O
   bool allow_root = false;                 ///< -R
+  std::optional<std::string> engine;       ///< --engine
   bool dump = false;                       ///< -tt
   bool extended_info = false;              ///< -e
   std::optional<std::string> ini_path;     ///< -c

@@ -121,7 +121,7 @@ struct PoolConfig {
   std::vector<KeyValue> php_values;
   std::vector<KeyValue> php_admin_values;
 
-  std::string lwc_engine = "auto";  ///< auto, kernel, rollback, fork or none
+  std::string lwc_engine;          ///< after load(): auto, kernel, rollback, fork or none
   std::vector<Warmup> lwc_warmup;   ///< in the order of the file
   std::vector<std::string> lwc_snapshot_params;
   std::vector<std::string> lwc_snapshot_allow_fds;  ///< path pattern, tcp:host:port or unix:path
@@ -147,6 +147,7 @@ struct Options {
   std::string program = "lwc-fpm";    ///< the name we were called by
   std::optional<bool> daemonize;      ///< -D, -F; not given: as the file says
   bool allow_root = false;            ///< -R
+  std::string engine = "auto";        ///< --engine: for pools that do not name one
 
   /// False: neither opens log files nor follows includes, for a look at text that nobody vouches
   /// for.
@@ -177,6 +178,9 @@ Result<Config> load(const Options& options);
 
 /// What -t checks besides: that users and groups exist. Says what it finds to the sink.
 Status check_identities(const Config& config, const log::Sink& sink);
+
+/// Tells, when the daemon starts, what it cannot do for not being root.
+void tell_privileges(const Config& config, const log::Sink& sink);
 
 /// The lines of -tt, as php-fpm prints them, and our own keys after each section's.
 std::vector<std::string> dump(const Config& config);

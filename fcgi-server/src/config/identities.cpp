@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <grp.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include "config/config.hpp"
 #include "config/reporter.hpp"
@@ -40,7 +41,35 @@ bool check_group(const PoolConfig& pool, const std::optional<std::string>& name,
   return false;
 }
 
+void tell_ignored(const PoolConfig& pool, Reporter& report) {
+  const auto ignored = [&](bool given, std::string_view name) {
+    if (given) {
+      report.say(log::Level::Notice, "[pool ", pool.name, "] '", name,
+                 "' directive is ignored when FPM is not running as root");
+    }
+  };
+  ignored(!pool.user.value_or("").empty(), "user");
+  ignored(!pool.group.value_or("").empty(), "group");
+  ignored(!pool.chroot.value_or("").empty(), "chroot");
+  ignored(pool.process_priority != kPriorityUnset, "process.priority");
+}
+
 }  // namespace
+
+void tell_privileges(const Config& config, const log::Sink& sink) {
+  if (geteuid() == 0) {
+    return;
+  }
+  Reporter report(sink);
+  report.set_level(config.global.effective_log_level());
+  if (config.global.process_priority != kPriorityUnset) {
+    report.say(log::Level::Notice,
+               "'process.priority' directive is ignored when FPM is not running as root");
+  }
+  for (const PoolConfig& pool : config.pools) {
+    tell_ignored(pool, report);
+  }
+}
 
 Status check_identities(const Config& config, const log::Sink& sink) {
   Reporter report(sink);

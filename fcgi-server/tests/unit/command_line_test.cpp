@@ -50,6 +50,13 @@ TEST(CommandLine, TakesValuesInEveryForm) {
   }
 }
 
+TEST(CommandLine, EngineForPoolsWithoutOne) {
+  EXPECT_EQ(to_options(parse({})).engine, "auto");
+  EXPECT_EQ(to_options(parse({"--engine", "fork"})).engine, "fork");
+  EXPECT_EQ(to_options(parse({"--engine=Rollback"})).engine, "rollback");
+  EXPECT_EQ(parse({"--engine", "steam"}).action, Action::Misuse);
+}
+
 TEST(CommandLine, TestsOnceOrTwice) {
   EXPECT_EQ(parse({"-t"}).action, Action::Test);
   EXPECT_FALSE(parse({"-t"}).dump);
