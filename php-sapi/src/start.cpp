@@ -57,14 +57,24 @@ extern "C" int register_extensions() noexcept {
   return result;
 }
 
+/// Where php.ini is looked for: $PHPRC before php-fpm's directory, as php-fpm does. The engine
+/// takes a list of directories, or one file.
+std::string ini_search_path() {
+  const char* phprc = std::getenv("PHPRC");
+  const std::string first = phprc != nullptr ? phprc : "";
+  struct stat status;
+  if (::stat(first.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+    return first;
+  }
+  const std::string last = is_directory(kIniDirectory) ? kIniDirectory : "";
+  return first + (first.empty() || last.empty() ? "" : ":") + last;
+}
+
 void choose_ini_files(const StartOptions& options) {
   // Kept: the engine reads them for as long as it runs.
   static std::string path;
   static std::string entries;
-  path = options.ini_path;
-  if (path.empty() && is_directory(kIniDirectory)) {
-    path = kIniDirectory;
-  }
+  path = options.ini_path.empty() ? ini_search_path() : options.ini_path;
   entries = options.ini_entries;
   sapi_module_struct& module = sapi();
   module.php_ini_path_override = path.empty() ? nullptr : path.data();
@@ -172,8 +182,9 @@ int print_modules() {
 }
 
 std::string version_text() {
+  // Tools read php-fpm's shape of this line.
   return std::string("PHP ") + PHP_VERSION + " (" + ::sapi_module.name +
-         ")\nCopyright (c) The PHP Group\n" + get_zend_version();
+         ") (built: " __DATE__ " " __TIME__ ")\nCopyright (c) The PHP Group\n" + get_zend_version();
 }
 
 }  // namespace lwc::php
