@@ -14,13 +14,15 @@
 #include <memory>
 
 #include "identity.hpp"
+#include "log.hpp"
+#include "socket_acl.hpp"
 
 namespace lwc {
 namespace {
 
 Error listen_error(const config::PoolConfig& pool, const std::string& what, int errnum = errno) {
-  return Error{"[pool " + pool.name + "] unable to " + what + " '" + *pool.listen +
-               "': " + std::strerror(errnum) + " (" + std::to_string(errnum) + ")"};
+  return Error{what + " address '" + *pool.listen + "': " + std::strerror(errnum) + " (" +
+               std::to_string(errnum) + ")"};
 }
 
 Result<ListenAddress> unix_address(const config::PoolConfig& pool) {
@@ -37,48 +39,22 @@ Result<ListenAddress> unix_address(const config::PoolConfig& pool) {
   return address;
 }
 
-// "9000", "127.0.0.1:9000", "[::1]:9000", "localhost:9000", "*:9000"
-Result<ListenAddress> inet_address(const config::PoolConfig& pool) {
-  const std::string& text = *pool.listen;
-  std::size_t colon = text.rfind(':');
-  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
-  std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  if (host == "*") {
-    host.clear();
-  }
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  int failed = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
-  if (failed != 0) {
-    return Error{"[pool " + pool.name + "] cannot resolve the address '" + text +
-                 "': " + ::gai_strerror(failed)};
-  }
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(found, ::freeaddrinfo);
-  // A bare port means every IPv4 address, as in php-fpm.
-  for (addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    if (host.empty() && one->ai_family != AF_INET && one->ai_next != nullptr) {
-      continue;
-    }
-    ListenAddress address;
-    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
-    address.length = one->ai_addrlen;
-    return address;
-  }
-  return Error{"[pool " + pool.name + "] no usable address for '" + text + "'"};
-}
-
 bool somebody_listens(const ListenAddress& address) {
   UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return ::connect(probe.get(), &address.any, address.length) == 0;
 }
 
-Status set_permissions(const config::PoolConfig& pool) {
+void tell_owner_ignored(const config::PoolConfig& pool) {
+  const auto tell = [&pool](const char* name, const std::optional<std::string>& value) {
+    if (value && !value->empty()) {
+      log::warning(pool.name, std::string("ACL set, ") + name + " = '" + *value + "' is ignored");
+    }
+  };
+  tell("listen.owner", pool.listen_owner);
+  tell("listen.group", pool.listen_group);
+}
+
+Status set_owner(const config::PoolConfig& pool) {
   Result<Identity> owner = find_identity(pool.listen_owner, pool.listen_group);
   if (!owner) {
     return Error{"[pool " + pool.name + "] " + owner.error().message};
@@ -88,29 +64,36 @@ Status set_permissions(const config::PoolConfig& pool) {
   }
   const uid_t uid = owner->uid.value_or(static_cast<uid_t>(-1));
   const gid_t gid = owner->gid.value_or(static_cast<gid_t>(-1));
-  mode_t mode = pool.listen_mode
-                    ? static_cast<mode_t>(std::strtoul(pool.listen_mode->c_str(), nullptr, 8))
-                    : 0660;
   if ((owner->uid || owner->gid) && ::chown(pool.listen->c_str(), uid, gid) != 0) {
-    return listen_error(pool, "chown() the socket");
-  }
-  if (::chmod(pool.listen->c_str(), mode) != 0) {
-    return listen_error(pool, "chmod() the socket");
+    return listen_error(pool, "failed to chown() the socket of");
   }
   return ok();
+}
+
+Status set_permissions(const config::PoolConfig& pool) {
+  const bool has_mode = !pool.listen_mode.value_or("").empty();
+  const auto mode =
+      static_cast<mode_t>(has_mode ? std::strtoul(pool.listen_mode->c_str(), nullptr, 8) : 0660);
+  if (::chmod(pool.listen->c_str(), mode) != 0) {
+    return listen_error(pool, "failed to chmod() the socket of");
+  }
+  if (has_socket_acl(pool)) {
+    tell_owner_ignored(pool);
+    return set_socket_acl(pool, mode);
+  }
+  return set_owner(pool);
 }
 
 Result<UniqueFd> bind_and_listen(const config::PoolConfig& pool, const ListenAddress& address) {
   UniqueFd fd(::socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) {
-    return listen_error(pool, "create a listening socket for");
+    return listen_error(pool, "failed to create a listening socket for");
   }
   int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (pool.listen_is_unix) {
     if (somebody_listens(address)) {
-      return Error{"[pool " + pool.name + "] Another FPM instance seems to already listen on " +
-                   *pool.listen};
+      return Error{"Another FPM instance seems to already listen on " + *pool.listen};
     }
     ::unlink(pool.listen->c_str());
   }
@@ -119,18 +102,102 @@ Result<UniqueFd> bind_and_listen(const config::PoolConfig& pool, const ListenAdd
   int errnum = errno;
   ::umask(before);
   if (bound != 0) {
-    return listen_error(pool, "bind listening socket for address", errnum);
+    return listen_error(pool, "unable to bind listening socket for", errnum);
   }
   if (pool.listen_is_unix) {
     if (Status set = set_permissions(pool); !set) {
       return set.error();
     }
   }
-  int backlog = pool.listen_backlog < 0 ? 511 : pool.listen_backlog;
-  if (::listen(fd.get(), backlog) != 0) {
-    return listen_error(pool, "listen to address");
+  // A negative backlog is the kernel's own limit.
+  if (::listen(fd.get(), pool.listen_backlog) != 0) {
+    return listen_error(pool, "failed to listen to");
   }
   return fd;
+}
+
+Result<UniqueFd> listen_on_path(const config::PoolConfig& pool) {
+  const Result<ListenAddress> address = unix_address(pool);
+  return address ? bind_and_listen(pool, *address) : Result<UniqueFd>(address.error());
+}
+
+/// "9000", "127.0.0.1:9000", "[::1]:9000", "localhost:9000".
+struct InetName {
+  std::string host;  ///< "::" for a bare port
+  std::string port;
+  bool any = false;  ///< a bare port
+};
+
+Result<InetName> inet_name(const config::PoolConfig& pool) {
+  const std::string& text = *pool.listen;
+  const std::size_t colon = text.rfind(':');
+  InetName name{"::", text, colon == std::string::npos};
+  if (!name.any) {
+    name.host = text.substr(0, colon);
+    name.port = text.substr(colon + 1);
+  }
+  if (name.host.size() > 2 && name.host.front() == '[' && name.host.back() == ']') {
+    name.host = name.host.substr(1, name.host.size() - 2);
+  }
+  const int number = std::atoi(name.port.c_str());
+  if (number < 1 || number > 65535) {
+    return Error{"invalid port value '" + name.port + "'"};
+  }
+  return name;
+}
+
+/// The host's addresses, at least one.
+Result<std::vector<ListenAddress>> resolve(const InetName& name, const config::PoolConfig& pool) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (int failed = ::getaddrinfo(name.host.c_str(), name.port.c_str(), &hints, &found);
+      failed != 0) {
+    return Error{"getaddrinfo: " + std::string(::gai_strerror(failed)) +
+                 ", for listen = " + *pool.listen};
+  }
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(found, ::freeaddrinfo);
+  std::vector<ListenAddress> addresses;
+  for (addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    ListenAddress& address = addresses.emplace_back();
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    address.length = one->ai_addrlen;
+  }
+  return addresses;
+}
+
+/// Listens on the first of the host's addresses that can be listened on.
+Result<UniqueFd> listen_on_host(const InetName& name, const config::PoolConfig& pool) {
+  const Result<std::vector<ListenAddress>> addresses = resolve(name, pool);
+  if (!addresses) {
+    return addresses.error();
+  }
+  Result<UniqueFd> listening = Error{"no address for '" + *pool.listen + "'"};
+  for (const ListenAddress& address : *addresses) {
+    if (!listening) {
+      listening = bind_and_listen(pool, address);
+    } else {
+      log::warning(
+          "", "Found multiple addresses for " + name.host + ", " + describe(address) + " ignored");
+    }
+  }
+  return listening;
+}
+
+/// A bare port is every address, of IPv6 and IPv4, where the machine has IPv6.
+Result<UniqueFd> listen_on_inet(const config::PoolConfig& pool) {
+  Result<InetName> name = inet_name(pool);
+  if (!name) {
+    return name.error();
+  }
+  Result<UniqueFd> listening = listen_on_host(*name, pool);
+  if (!listening && name->any) {
+    log::notice("", "Failed implicitly binding to ::, retrying with 0.0.0.0");
+    name->host = "0.0.0.0";
+    return listen_on_host(*name, pool);
+  }
+  return listening;
 }
 
 // "/var/run/x.sock" and "/run/x.sock" are one socket on most systems.
@@ -168,8 +235,10 @@ bool has_address(const InheritedSocket& socket, const config::PoolConfig& pool) 
     return pool.listen_is_unix && bound.any.sa_family == AF_UNIX &&
            is_same_path(socket.address, *pool.listen);
   }
-  const Result<ListenAddress> wanted = inet_address(pool);
-  return wanted && is_same_inet(bound, *wanted);
+  const Result<InetName> name = inet_name(pool);
+  const Result<std::vector<ListenAddress>> wanted =
+      name ? resolve(*name, pool) : Result<std::vector<ListenAddress>>(name.error());
+  return wanted && is_same_inet(bound, wanted->front());
 }
 
 InheritedSocket* find_inherited(const config::PoolConfig& pool,
@@ -188,7 +257,7 @@ InheritedSocket* find_inherited(const config::PoolConfig& pool,
 // The length of an activated socket's queue is what its unit says, unless the pool says otherwise.
 void set_backlog(const config::PoolConfig& pool, const Listener& listener) {
   if (!listener.activated || pool.listen_backlog >= 0) {
-    ::listen(listener.fd.get(), pool.listen_backlog < 0 ? 511 : pool.listen_backlog);
+    ::listen(listener.fd.get(), pool.listen_backlog);
   }
 }
 
@@ -201,11 +270,7 @@ Result<Listener> open_listener(const config::PoolConfig& pool,
     set_backlog(pool, listener);
     return listener;
   }
-  Result<ListenAddress> address = pool.listen_is_unix ? unix_address(pool) : inet_address(pool);
-  if (!address) {
-    return address.error();
-  }
-  Result<UniqueFd> fd = bind_and_listen(pool, *address);
+  Result<UniqueFd> fd = pool.listen_is_unix ? listen_on_path(pool) : listen_on_inet(pool);
   if (!fd) {
     return fd.error();
   }
@@ -242,15 +307,22 @@ std::string describe(const ListenAddress& address) {
   return text.data();
 }
 
-bool is_allowed(const ListenAddress& peer, const std::vector<std::string>& allowed) {
-  if (allowed.empty() || (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)) {
+std::optional<PeerAddress> peer_address(const std::string& text) {
+  PeerAddress address{};
+  address[10] = address[11] = 0xff;  // ::ffff:0:0/96 has the IPv4 addresses
+  if (::inet_pton(AF_INET, text.c_str(), &address[12]) > 0 ||
+      ::inet_pton(AF_INET6, text.c_str(), address.data()) > 0) {
+    return address;
+  }
+  return std::nullopt;
+}
+
+bool is_allowed(const ListenAddress& peer, const std::optional<std::vector<PeerAddress>>& allowed) {
+  if (!allowed || (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)) {
     return true;
   }
-  std::string address = describe(peer);
-  // An IPv4 client of an IPv6 socket comes as ::ffff:1.2.3.4.
-  std::string bare = address.starts_with("::ffff:") ? address.substr(7) : address;
-  return std::any_of(allowed.begin(), allowed.end(),
-                     [&](const std::string& one) { return one == address || one == bare; });
+  const std::optional<PeerAddress> address = peer_address(describe(peer));
+  return address && std::find(allowed->begin(), allowed->end(), *address) != allowed->end();
 }
 
 }  // namespace lwc

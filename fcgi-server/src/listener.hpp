@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +64,12 @@ ListenQueue listen_queue(int listen_fd);
 /// "127.0.0.1", for log lines.
 std::string describe(const ListenAddress& address);
 
+/// An IPv6 address, or an IPv4 address as a client of an IPv6 socket has it (::ffff:1.2.3.4).
+using PeerAddress = std::array<unsigned char, 16>;
+std::optional<PeerAddress> peer_address(const std::string& text);
+
 /// listen.allowed_clients: TCP peers only; a Unix socket is guarded by its permissions.
-bool is_allowed(const ListenAddress& peer, const std::vector<std::string>& allowed);
+/// Nothing: every client is allowed.
+bool is_allowed(const ListenAddress& peer, const std::optional<std::vector<PeerAddress>>& allowed);
 
 }  // namespace lwc

@@ -58,3 +58,12 @@ void alert(std::string_view pool, std::string_view text, Where where) {
 }
 
 }  // namespace lwc::log
+
+namespace lwc {
+
+void worker_error(std::string_view text) {
+  const std::string line = "ERROR: " + std::string(text) + "\n";
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace lwc

@@ -33,3 +33,11 @@ void error(std::string_view pool, std::string_view text, Where = Where::current(
 void alert(std::string_view pool, std::string_view text, Where = Where::current());
 
 }  // namespace lwc::log
+
+namespace lwc {
+
+/// What a worker says of itself on its standard error, as php-fpm's children do: it reaches the
+/// error log if catch_workers_output is on.
+void worker_error(std::string_view text);
+
+}  // namespace lwc

@@ -138,6 +138,10 @@ Status Master::start_pools() {
 Status Master::open_sockets() {
   std::vector<InheritedSocket> sockets = std::move(options_.sockets);
   old_ = OldWorkers::from_environment(sockets);
+  for (const InheritedSocket& one : sockets) {
+    log::notice(
+        "", "using inherited socket fd=" + std::to_string(one.fd) + ", \"" + one.address + "\"");
+  }
   for (const config::PoolConfig& pool : config_.pools) {
     Result<Listener> listener = open_listener(pool, sockets);
     if (!listener) {
@@ -148,10 +152,6 @@ Status Master::open_sockets() {
                    "lwc.engine = none: requests are NOT isolated from each other. For measuring "
                    "only, never in production");
     }
-    if (pool.apparmor_hat) {
-      log::warning(pool.name,
-                   "apparmor_hat has no effect: lwc-fpm does not change its AppArmor profile");
-    }
     pools_.push_back(
         std::make_unique<Pool>(pool, std::move(*listener), log_, limit_, pool.lwc_engine));
   }
@@ -161,6 +161,9 @@ Status Master::open_sockets() {
     }
     if (!unused.activated) {
       ::close(unused.fd);  // of a pool that the new configuration does not have
+      if (unused.address.starts_with('/')) {
+        ::unlink(unused.address.c_str());
+      }
       continue;
     }
     log::warning("", "nobody serves '" + unused.address + "', a socket that systemd passed as '" +

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "apparmor.hpp"
 #include "child_host.hpp"
 #include "identity.hpp"
 #include "limits.hpp"
@@ -121,6 +122,29 @@ status::PageOptions page_options(const config::PoolConfig& pool) {
           pool.ping_response.value_or("")};
 }
 
+/// An address that is none lets nobody in: a mistake must not open the pool.
+std::optional<std::vector<PeerAddress>> allowed_clients(const config::PoolConfig& pool) {
+  if (pool.listen_is_unix || !pool.listen_allowed_clients) {
+    return std::nullopt;
+  }
+  std::vector<PeerAddress> allowed;
+  const std::string& text = *pool.listen_allowed_clients;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find_first_of(", ", begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    if (std::optional<PeerAddress> address = peer_address(word)) {
+      allowed.push_back(*address);
+    } else if (!word.empty()) {
+      worker_error("Wrong IP address '" + word + "' in listen.allowed_clients");
+    }
+    begin = end + 1;
+  }
+  if (allowed.empty()) {
+    worker_error("There are no allowed addresses");
+  }
+  return allowed;
+}
+
 WorkerOptions worker_options(const config::PoolConfig& pool) {
   WorkerOptions options;
   options.pool = pool.name;
@@ -132,14 +156,7 @@ WorkerOptions worker_options(const config::PoolConfig& pool) {
   options.catch_output = pool.catch_workers_output;
   options.status_path = pool.pm_status_path.value_or("");
   options.ping_path = pool.ping_path.value_or("");
-  std::string clients = pool.listen_allowed_clients.value_or("");
-  for (std::size_t begin = 0; begin < clients.size();) {
-    std::size_t end = std::min(clients.find_first_of(", ", begin), clients.size());
-    if (end > begin) {
-      options.allowed_clients.push_back(clients.substr(begin, end - begin));
-    }
-    begin = end + 1;
-  }
+  options.allowed_clients = allowed_clients(pool);
   return options;
 }
 
@@ -206,6 +223,11 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   }
   if (Status changed = change_user(pool, *who); !changed) {
     give_up(voice, changed.error().message);
+  }
+  if (const std::string hat = pool.apparmor_hat.value_or(""); !hat.empty()) {
+    if (Status entered = enter_apparmor_hat(hat); !entered) {
+      give_up(voice, entered.error().message);
+    }
   }
   log.send(php::LogLevel::Debug, pool.name, "snapshot engine: " + std::string((*engine)->name()));
   set_text(board.engine, (*engine)->name());

@@ -368,8 +368,7 @@ bool Worker::accept_connection() {
     return false;
   }
   if (!is_allowed(peer, options_.allowed_clients)) {
-    log_.send(php::LogLevel::Error, options_.pool,
-              "Connection disallowed: IP address '" + describe(peer) + "' has been dropped.");
+    worker_error("Connection disallowed: IP address '" + describe(peer) + "' has been dropped.");
     drop_connection();
     return false;
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ namespace lwc {
 struct WorkerOptions {
   std::string pool;
   std::vector<std::string> snapshot_params;
-  std::vector<std::string> allowed_clients;  ///< textual addresses; empty: every client
+  std::optional<std::vector<PeerAddress>> allowed_clients;  ///< not set: every client
   std::chrono::seconds terminate_timeout{0};
   bool track_finished = false;  ///< terminate_timeout goes on after fastcgi_finish_request()
   std::uint64_t max_requests = 0;
