@@ -122,7 +122,7 @@ CASES = {
     "daemonize": in_global("daemonize = no"),
     # pools
     "every pool entry": pool(
-        "group = www-data", "prefix = DIR/sub", "listen.backlog = 64", "listen.acl_users = www-data", "listen.acl_groups =",
+        "group = www-data", "prefix = DIR/sub", "listen.backlog = 64", "listen.acl_users = www-data", "listen.acl_groups = ",
         "listen.owner = www-data", "listen.group = 33", "listen.mode = 0600", "listen.allowed_clients = 127.0.0.1",
         "process.priority = 5", "process.dumpable = yes", "pm = dynamic", "pm.max_children = 9", "pm.start_servers = 3",
         "pm.min_spare_servers = 2", "pm.max_spare_servers = 4", "pm.max_spawn_rate = 8", "pm.process_idle_timeout = 20",
@@ -193,6 +193,9 @@ CASES = {
     "chroot by prefix": in_pool("prefix = DIR", "chroot = $prefix/sub"),
     "chroot prefix in the middle": in_pool("chroot = a$prefix"),
     "chroot no directory": in_pool("chroot = DIR/none"),
+    "chroot relative": in_pool("chroot = sub"),
+    "chdir relative": in_pool("chdir = sub"),
+    "chdir relative in chroot": in_pool("chroot = DIR/sub", "chdir = inner"),
     "chdir no directory": in_pool("chdir = DIR/none"),
     "chdir not in chroot": in_pool("chroot = DIR/sub", "chdir = /none"),
     "extensions": in_pool("security.limit_extensions ="),

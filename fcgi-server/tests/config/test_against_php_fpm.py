@@ -98,6 +98,18 @@ def test_cases_are_accepted_and_refused(place):
     assert statuses == [0, 0, 0, 78, 78]
 
 
+def test_every_directive_has_a_case(place):
+    """Of all that php-fpm prints; of listen.* it prints those that this system has."""
+    main = place / "main.conf"
+    main.write_text(CASES["smallest"].replace("DIR", str(place)))
+    lines = php_fpm_lines(run(PHP_FPM, "-n", "-tt", "-y", str(main))[1])
+    names = [match.group(1) for match in (re.match(r"NOTICE: \t([\w.]+)(?:\[\])? = ", line) for line in lines) if match]
+    assert len(names) > 50
+    text = "\n".join(CASES.values())
+    missing = [name for name in names if not re.search(rf"^{re.escape(name)}(\[\w*\])? =", text, flags=re.M)]
+    assert not missing
+
+
 @pytest.mark.parametrize("arguments", [("-t",), ("-tt",), ("-t", "-t"), ("-tt", "-F"), ("-tt", "-D"), ("-tt", "-R"),
                                        ("-tt", "-g", "other.pid"), ("-tt", "-p", "DIR/sub"), ("-tt", "-pDIR/sub"),
                                        ("-tt", "--prefix=DIR/sub"), ("-tt", "--pid", "/x.pid"), ("-t", "-p", "DIR/none"),
