@@ -122,7 +122,7 @@ struct PoolConfig {
   std::vector<KeyValue> php_admin_values;
 
   std::string lwc_engine;          ///< after load(): auto, kernel, rollback, fork or none
-  std::vector<Warmup> lwc_warmup;   ///< in the order of the file
+  std::vector<Warmup> lwc_warmup;  ///< in the order of the file
   std::vector<std::string> lwc_snapshot_params;
   std::vector<std::string> lwc_snapshot_allow_fds;  ///< path pattern, tcp:host:port or unix:path
   bool lwc_snapshots = true;
