@@ -77,8 +77,8 @@ void ProcessPicture::read_maps(pid_t pid, const Exempt& exempt) {
 void ProcessPicture::read_memory(pid_t pid, const Exempt& exempt) {
   int mem = ::open(proc(pid, "mem").c_str(), O_RDONLY | O_CLOEXEC);
   for (const Mapping& mapping : maps_) {
-    if (mapping.attributes.compare(0, 5, " rw-p") != 0 &&
-        mapping.attributes.compare(0, 5, " rwxp") != 0) {
+    bool is_private = mapping.attributes.size() > 4 && mapping.attributes[4] == 'p';
+    if (!is_private || mapping.attributes.find("[v") != std::string::npos) {  // vvar, vsyscall
       continue;
     }
     std::string contents(mapping.end - mapping.begin, '\0');
@@ -130,6 +130,7 @@ void ProcessPicture::read_facts(pid_t pid) {
   facts_["personality"] = slurp(proc(pid, "personality"));
   facts_["timerslack"] = slurp(proc(pid, "timerslack_ns"));
   facts_["oom_score_adj"] = slurp(proc(pid, "oom_score_adj"));
+  facts_["coredump_filter"] = slurp(proc(pid, "coredump_filter"));
   facts_["children"] = slurp(proc(pid, "task/" + std::to_string(pid) + "/children"));
   // Fields 19 (nice), 40 and 41 (real-time priority, policy), 5 and 6 (process group, session).
   std::string stat = slurp(proc(pid, "stat"));

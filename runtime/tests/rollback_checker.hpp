@@ -38,7 +38,7 @@ class ProcessPicture {
   void read_facts(pid_t pid);
 
   std::vector<Mapping> maps_;
-  std::map<std::uint64_t, std::string> memory_;  // begin of a private writable mapping
+  std::map<std::uint64_t, std::string> memory_;  // begin of a private mapping
   std::map<std::string, std::string> facts_;     // name of a /proc line, its text
 };
 

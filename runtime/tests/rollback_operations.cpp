@@ -33,6 +33,8 @@
 #include <cstring>
 #include <vector>
 
+#include "rollback_dares.hpp"
+
 extern char** environ;
 
 namespace lwc::test {
@@ -269,7 +271,7 @@ void change_descriptors(Random& random) {
       ::lseek(base, static_cast<off_t>(below(random, 5000)), SEEK_SET);
       break;
     case 3:
-      ::dup2(g.pipe_fds[1], base);
+      ::dup2(g.base_fds[below(random, 4)], base);
       break;
     case 4:
       ::dup(base);
@@ -495,39 +497,6 @@ void start_programs(Random& random) {
   }
 }
 
-void* run_thread(void* argument) {
-  std::memset(argument, 5, kPage);
-  return nullptr;
-}
-
-// What an engine may answer by giving up on the process.
-void dare(Random& random) {
-  *g.dared = true;
-  switch (below(random, 5)) {
-    case 0: {
-      pthread_t thread;
-      if (::pthread_create(&thread, nullptr, run_thread, g.blocks[0]) == 0) {
-        ::pthread_join(thread, nullptr);
-      }
-      break;
-    }
-    case 1:
-      if (pid_t pid = ::vfork(); pid == 0) {
-        ::_exit(0);
-      }
-      break;
-    case 2:
-      ::setpgid(0, 0);
-      break;
-    case 3:
-      ::mprotect(g.read_only, kPage, PROT_READ | PROT_WRITE);
-      g.read_only[0] = 1;
-      break;
-    default:
-      ::prctl(PR_SET_TIMERSLACK, 70000);
-  }
-}
-
 [[gnu::noinline]] int overflow_stack(int depth) {
   volatile char room[4000];
   room[0] = static_cast<char>(depth);
@@ -584,6 +553,13 @@ void prepare_playground(const std::string& directory, volatile bool* dared) {
   g.file = map(PROT_READ | PROT_WRITE, 0, g.base_fds[3]);
   g.file[kPage] = 'F';
   [[maybe_unused]] int made = ::pipe(g.pipe_fds);
+  DarePlaces& places = dare_places();
+  places.writable = g.blocks[0];
+  places.read_only = g.read_only;
+  places.file = g.base_fds[0];
+  places.pipe[0] = g.pipe_fds[0];
+  places.pipe[1] = g.pipe_fds[1];
+  prepare_dares();
 }
 
 Favourite favourite_places() {
@@ -592,7 +568,7 @@ Favourite favourite_places() {
   return {(array + 10 * kPage) / kPage * kPage, block, block + kBlockPages * kPage, g.base_fds[1]};
 }
 
-void play(std::uint64_t seed, int count, Daring daring) {
+void play(std::uint64_t seed, int count) {
   Random random(seed);
   for (int i = 0; i < count; ++i) {
     std::uint64_t choice = below(random, 100);
@@ -609,13 +585,20 @@ void play(std::uint64_t seed, int count, Daring daring) {
     } else if (choice < 97) {
       start_programs(random);
     } else if (choice < 98) {
-      if (daring == Daring::Anything) {
-        dare(random);
-      }
+      *g.dared = true;
+      dare(below(random, dare_count()));
     } else if (below(random, 4) == 0) {
       come_to_an_end(random);
     }
   }
+}
+
+void play_dare(std::size_t which) {
+  *g.dared = true;
+  Random random(which);
+  write_memory(random);
+  dare(which);
+  write_memory(random);
 }
 
 }  // namespace lwc::test

@@ -2,15 +2,12 @@
 // Things that a request can do to its process, chosen by a seed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <random>
 #include <string>
 
 namespace lwc::test {
-
-/// Operations that leave the engine able to put everything back, and ones after which it may give
-/// up on the process (which must then be replaced).
-enum class Daring { Restorable, Anything };
 
 /// Blocks, files and descriptors that exist before the snapshot, for operations to work on. `dared`
 /// is set before an operation after which the process may also just end.
@@ -18,7 +15,10 @@ void prepare_playground(const std::string& directory, volatile bool* dared);
 
 /// Carries out `count` operations drawn from `seed`. May end the process's request by a fault or
 /// exit() in the middle.
-void play(std::uint64_t seed, int count, Daring daring);
+void play(std::uint64_t seed, int count);
+
+/// Dare number `which` (rollback_dares.hpp), among operations of the other kind.
+void play_dare(std::size_t which);
 
 /// Places that play() changes often, for engines made blind to them.
 struct Favourite {

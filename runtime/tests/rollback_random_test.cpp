@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/rseq.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,6 +25,7 @@
 #include "../src/rollback/pristine_store.hpp"
 #include "../src/rollback/rollback.hpp"
 #include "rollback_checker.hpp"
+#include "rollback_dares.hpp"
 #include "rollback_operations.hpp"
 
 namespace lwc::test {
@@ -74,6 +76,11 @@ struct Hidden {
   int rounding;
   std::uint32_t control_word;
   stack_t stack;
+  long controls[10];
+  long io_priority, policy, memory_policy;
+  void* robust_list;
+  f_owner_ex owner;
+  int signal, lease, pipe_size, keep_alive;
 
   static void take(Hidden& hidden) {
     std::memset(&hidden, 0, sizeof hidden);
@@ -86,6 +93,28 @@ struct Hidden {
     hidden.rounding = std::fegetround();
     hidden.control_word = __builtin_ia32_stmxcsr();
     gate(SYS_sigaltstack, nullptr, &hidden.stack);
+    int at = 0;
+    for (int what : {PR_GET_TIMERSLACK, PR_GET_DUMPABLE, PR_GET_KEEPCAPS, PR_GET_NO_NEW_PRIVS,
+                     PR_GET_SECUREBITS, PR_GET_THP_DISABLE, PR_MCE_KILL_GET}) {
+      hidden.controls[at++] = gate(SYS_prctl, what, 0, 0, 0, 0);
+    }
+    for (int what : {PR_GET_PDEATHSIG, PR_GET_CHILD_SUBREAPER}) {
+      int value = 0;
+      gate(SYS_prctl, what, &value);
+      hidden.controls[at++] = value;
+    }
+    hidden.io_priority = gate(SYS_ioprio_get, 1, 0);
+    hidden.policy = gate(SYS_sched_getscheduler, 0);
+    gate(SYS_get_mempolicy, &hidden.memory_policy, nullptr, 0, nullptr, 0);
+    std::size_t length = 0;
+    gate(SYS_get_robust_list, 0, &hidden.robust_list, &length);
+    const DarePlaces& places = dare_places();
+    gate(SYS_fcntl, places.socket, F_GETOWN_EX, &hidden.owner);
+    hidden.signal = static_cast<int>(gate(SYS_fcntl, places.socket, F_GETSIG));
+    hidden.lease = static_cast<int>(gate(SYS_fcntl, places.file, F_GETLEASE));
+    hidden.pipe_size = static_cast<int>(gate(SYS_fcntl, places.pipe[1], F_GETPIPE_SZ));
+    socklen_t size = sizeof hidden.keep_alive;
+    gate(SYS_getsockopt, places.socket, SOL_SOCKET, SO_KEEPALIVE, &hidden.keep_alive, &size);
   }
 };
 
@@ -94,6 +123,7 @@ struct Setup {
   Mechanism mechanism = Mechanism::None;
   bool shared_store = true;
   bool learning = true;
+  bool dares = false;  // one dare a request instead of random operations; the seed says which
   std::function<void()> mutate{};
 };
 
@@ -138,7 +168,11 @@ struct Setup {
     ::_exit(0);
   }
   rollback::begin_child(std::chrono::milliseconds(500));  // some block for ever
-  play(control.seed, control.operations, Daring::Anything);
+  if (setup.dares) {
+    play_dare(control.seed);
+  } else {
+    play(control.seed, control.operations);
+  }
   rollback::end_child(Ending::Done, 0);
 }
 
@@ -351,6 +385,25 @@ TEST_P(RandomRequests, AreUndoneWithoutWorkingSet) {
 
 TEST_P(RandomRequests, AreUndoneWithoutSharedCopy) {
   expect_all_undone({.mechanism = GetParam(), .shared_store = false}, rounds(300));
+}
+
+// Everything on the attacker's list is undone, or the process is given up. Twice, so that what one
+// leaves behind unseen is found after the next.
+TEST_P(RandomRequests, DaresAreUndoneOrLeadToANewProcess) {
+  Harness harness({.mechanism = GetParam(), .dares = true});
+  for (std::size_t which = 0; which < dare_count(); ++which) {
+    Tally tally;
+    for (int time = 0; time < 2; ++time) {
+      Tally one = harness.run(which, 1, 1);
+      tally.wrong += one.wrong;
+      tally.tainted += one.tainted;
+      tally.reasons.merge(one.reasons);
+      tally.complaints.insert(tally.complaints.end(), one.complaints.begin(), one.complaints.end());
+    }
+    std::printf("%s: %s\n", dare_name(which),
+                tally.tainted == 0 ? "undone" : tally.reasons.begin()->first.c_str());
+    EXPECT_EQ(tally.wrong, 0) << dare_name(which) << "\n" << join(tally.complaints);
+  }
 }
 
 // An engine that forgets something must be found out.
