@@ -2,6 +2,8 @@
 """What must be renewed in each child: every row of the table, two children of one snapshot compared."""
 
 import json
+import socket
+import threading
 import time
 
 import pytest
@@ -52,6 +54,75 @@ def test_generator_of_openssl_in_the_base(lwc):
     lwc.start(children=1)
     script = lwc.script("echo bin2hex(openssl_random_pseudo_bytes(16));")
     assert len({lwc.get(script).text for _ in range(6)}) == 6
+
+
+GCRYPT = """
+    $g = FFI::cdef('const char *gcry_check_version(const char *); int gcry_control(int, ...);
+        void gcry_randomize(void *, unsigned long, int); void gcry_create_nonce(void *, unsigned long);',
+        'libgcrypt.so.20');
+    function draw($g, $how) {
+        $to = FFI::new('char[16]');
+        $how === 'nonce' ? $g->gcry_create_nonce($to, 16) : $g->gcry_randomize($to, 16, $how);
+        return bin2hex(FFI::string($to, 16));
+    }
+    $g->gcry_check_version(null); $g->gcry_control(38);  // GCRYCTL_INITIALIZATION_FINISHED
+    draw($g, 'nonce'); draw($g, 1); draw($g, 2);
+    """
+
+
+@pytest.mark.parametrize("how", ["'nonce'", "1", "2"])
+def test_randomness_of_libgcrypt(lwc, how):
+    """1 and 2: GCRY_STRONG_RANDOM and GCRY_VERY_STRONG_RANDOM."""
+    seen = children(lwc, f"draw($g, {how})", GCRYPT, count=8, ini={"ffi.enable": "1"})
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("engine", ["new Random\\Engine\\Secure", "new Random\\Engine\\Mt19937",
+                                    "new Random\\Engine\\PcgOneseq128XslRr64", "new Random\\Engine\\Xoshiro256StarStar"])
+def test_randomness_of_engines_made_after_the_snapshot(lwc, engine):
+    seen = children(lwc, f"bin2hex(({engine})->generate())", f"({engine})->generate();", count=8)
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.fixture
+def listener():
+    """Where TLS clients say hello; what they said, and then it hangs up."""
+    heard = []
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(10)
+                heard.append(connection.recv(4096))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield server.getsockname()[1], heard
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+
+
+@pytest.mark.parametrize("where", ["snapshot", "base"])
+@pytest.mark.parametrize("client", ["curl", "stream"])
+def test_randomness_of_tls_clients(lwc, listener, client, where):
+    """The random bytes, the session's id and the key share of every hello are its own."""
+    port, heard = listener
+    hello = {"curl": f"(function () {{ $c = curl_init('https://127.0.0.1:{port}/'); curl_setopt($c,"
+                     " CURLOPT_RETURNTRANSFER, true); return curl_exec($c); })()",
+             "stream": f"@stream_socket_client('ssl://127.0.0.1:{port}', $a, $b, 5)"}[client]
+    point = "lwc_snapshot();" if where == "snapshot" else ""
+    script = lwc.script(f"{hello}; {point} {hello}; echo 'done';", "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]} if point else {})
+    assert [lwc.get(script).text for _ in range(6)] == ["done"] * 6
+    assert len(heard) >= 7 and all(one[0] == 0x16 and one[5] == 1 for one in heard)
+    assert len({one[11:43] for one in heard}) == len(heard)
+    assert len({one[44:76] for one in heard}) == len(heard)
 
 
 def test_seed_set_before_the_snapshot_is_gone(lwc):

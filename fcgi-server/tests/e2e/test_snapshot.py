@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Application snapshots: lwc_snapshot(), its companions, discovery, warm-up, rebuilding, refusals."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import socket
 import threading
@@ -10,6 +12,7 @@ import threading
 import pytest
 
 from harness import PhpFpm, Workspace
+from harness.fastcgi import ConnectionClosed
 from harness.processes import wait_until
 
 from .served import PATIENCE, Served
@@ -166,6 +169,36 @@ def test_two_snapshots_and_the_base_in_any_order(lwc):
               plain: {"resumed": None, "who": "plain"}}
     for script in [one, two, plain, two, one, one, plain, plain, two, plain, one] * 3:
         assert json.loads(lwc.get(script).text) == wanted[script]
+
+
+def test_many_snapshots_and_the_base_in_random_order(lwc):
+    """Every request changes all that its snapshot holds, faults now and then, and finds it as at the snapshot."""
+    seed = int(os.environ.get("LWC_SEED", random.randrange(1 << 30)))
+    print(f"LWC_SEED={seed}")
+    draw = random.Random(seed)
+    code = """
+        class Held { public static $log = []; public $n = 0; }
+        $who = %r; $held = new Held; $held->big = str_repeat($who, %d); Held::$log[] = $who; ini_set('precision', '%d');
+        lwc_snapshot();
+        echo json_encode([$who, ++$held->n, count(Held::$log), md5($held->big), ini_get('precision'), getcwd()]);
+        Held::$log[] = 'again'; $held->big[random_int(0, strlen($held->big) - 1)] = '!'; ini_set('precision', '3');
+        chdir('/'); if (isset($_GET['fault'])) { flush(); posix_kill(getmypid(), SIGSEGV); }
+        """
+    names = ["ant", "bee", "cat", "dog"]
+    scripts = {lwc.script(code % (name, 20000 * (n + 1), 5 + n), f"{name}.php"): name for n, name in enumerate(names)}
+    plain = lwc.script("class Held { public static $n = 0; } echo json_encode(['plain', ++Held::$n]); chdir('/');")
+    lwc.start(children=1, lwc={"warmup": list(scripts)})
+    wanted = {script: json.loads(lwc.get(script).text) for script in [*scripts, plain]}
+    for script, name in scripts.items():
+        assert wanted[script][:3] == [name, 1, 1]
+    for _ in range(300):
+        script = draw.choice([*scripts, plain])
+        fault = {"query": "fault=1"} if script != plain and draw.random() < 0.05 else {}
+        if fault:
+            with contextlib.suppress(ConnectionClosed):  # its answer had begun
+                lwc.get(script, **fault)
+        else:
+            assert json.loads(lwc.get(script).text) == wanted[script]
 
 
 def test_keep_alive_across_snapshots(lwc):
