@@ -201,7 +201,8 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   reset_signals();
   // Two descriptors for one end: one for the engine, one to say why there is none.
   UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
-  Result<std::unique_ptr<Engine>> engine = make_engine(process.engine, std::move(control));
+  EngineChoice choice;
+  Result<std::unique_ptr<Engine>> engine = make_engine(process.engine, std::move(control), &choice);
   if (!engine) {
     give_up(voice, engine.error().message);
   }
@@ -229,7 +230,10 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
       give_up(voice, entered.error().message);
     }
   }
-  log.send(php::LogLevel::Debug, pool.name, "snapshot engine: " + std::string((*engine)->name()));
+  const bool passed_over = !choice.passed_over.empty();
+  log.send(passed_over ? php::LogLevel::Notice : php::LogLevel::Debug, pool.name,
+           "snapshot engine: " + std::string((*engine)->name()) + ", " + choice.detail +
+               (passed_over ? ". Not chosen: " + choice.passed_over : ""));
   set_text(board.engine, (*engine)->name());
   voice.reset();
   // These live as long as the process and everything forked from it.

@@ -33,7 +33,7 @@ std::unique_ptr<Engine> make(UniqueFd control) {
 
 // In the order of preference of `auto`.
 constexpr std::array kEngines{
-    Entry{"rollback", false, RollbackEngine::probe, make<RollbackEngine>},
+    Entry{"rollback", true, RollbackEngine::probe, make<RollbackEngine>},
     Entry{"fork", true, probe_fork, make<ForkEngine>},
     Entry{"none", false, probe_none, make<NoneEngine>},
 };
@@ -48,7 +48,8 @@ std::vector<EngineProbe> probe_engines() {
   return all;
 }
 
-Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd control) {
+Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd control,
+                                            EngineChoice* choice) {
   std::string reasons;
   for (const Entry& entry : kEngines) {
     if (name == "auto" ? !entry.automatic : entry.name != name) {
@@ -56,6 +57,9 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd cont
     }
     EngineProbe probe = entry.probe();
     if (probe.available) {
+      if (choice != nullptr) {
+        *choice = {probe.detail, reasons};
+      }
       return entry.make(std::move(control));
     }
     reasons += (reasons.empty() ? "" : "; ") + probe.name + ": " + probe.detail;

@@ -54,8 +54,9 @@ EngineProbe RollbackEngine::probe() {
             "5.11 and later)"};
   }
   return {"rollback", false,
-          "this kernel cannot tell which pages were written: it needs asynchronous userfaultfd "
-          "write protection (Linux 6.7) or soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)"};
+          "which pages a request has written cannot be found out: " +
+              rollback::why_not(Mechanism::WpAsync) + "; " +
+              rollback::why_not(Mechanism::SoftDirty)};
 }
 
 // Everything after LWC_TAKE_SNAPSHOT() runs once for every request, each time with this frame as it

@@ -1,19 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every line of the leak matrix: request A changes something, request B on the same worker must not see it.
 
-The engine comes from --engine (LWC_ENGINE), "php-fpm" being the real one.  Engines that isolate must hold every
+The engine comes from --engine (LWC_ENGINE), "php-fpm" being the real one; without it, what `auto` takes is tested.  Engines that isolate must hold every
 case; for php-fpm and `none` the run must agree with the table in docs/leak-matrix.md.
 """
 
 import os
+import subprocess
 
 import pytest
+
+from harness import lwc_binary
 
 from .matrix import MATRIX, LINES
 from .run_case import ISOLATING, PHP_FPM, VARIANTS, run_case
 from .table import committed
 
-ENGINE = os.environ.get("LWC_ENGINE", "fork")
+def automatic():
+    """The engine that `auto` takes here."""
+    lines = subprocess.run([lwc_binary(), "--probe"], check=True, capture_output=True, text=True).stdout.splitlines()
+    return next(line.split()[0] for line in lines if line.endswith("(what auto takes)"))
+
+
+ENGINE = os.environ.get("LWC_ENGINE") or automatic()
 RUNS = [(case, variant) for case in MATRIX.cases for variant in (VARIANTS[:1] if ENGINE == PHP_FPM else VARIANTS)]
 
 

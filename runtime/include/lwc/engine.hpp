@@ -140,8 +140,15 @@ struct EngineProbe {
 /// All engines in the order of preference of `auto`.
 std::vector<EngineProbe> probe_engines();
 
+/// Why an engine was chosen, for the log.
+struct EngineChoice {
+  std::string detail;       ///< of the chosen one, as in EngineProbe
+  std::string passed_over;  ///< what `auto` would have preferred, and why not; empty: nothing
+};
+
 /// Makes the engine `name` (kernel, rollback, fork, none, auto). `control` leads to the master
 /// (template.hpp). An engine that cannot work here is an error, never another engine.
-Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd control);
+Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd control,
+                                            EngineChoice* choice = nullptr);
 
 }  // namespace lwc

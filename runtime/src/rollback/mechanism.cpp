@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "gate.hpp"
 #include "lwc/unique_fd.hpp"
 #include "maps.hpp"
@@ -69,11 +71,28 @@ class Trial {
   UniqueFd zeroes_;
 };
 
-bool wp_async_works() {
+// The functions say what is missing; empty: it works.
+
+std::string refusal_of_userfaultfd(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return "userfaultfd is not permitted here (by a container's seccomp profile, say)";
+    case ENOSYS:
+      return "the kernel has no userfaultfd";
+    default:  // EINVAL: no user mode only, or a feature that it does not know
+      return "userfaultfd cannot write-protect asynchronously (Linux 6.7 and later can)";
+  }
+}
+
+std::string try_wp_async() {
   UniqueFd uffd(open_wp_async());
+  if (uffd.get() < 0) {
+    return refusal_of_userfaultfd(-uffd.get());
+  }
   Trial trial;
-  if (uffd.get() < 0 || !trial.ready()) {
-    return false;
+  if (!trial.ready()) {
+    return "/proc/self/pagemap cannot be opened";
   }
   uffdio_register request{};
   request.range = {trial.address(), 3 * kPageSize};
@@ -83,7 +102,7 @@ bool wp_async_works() {
   protect.mode = UFFDIO_WRITEPROTECT_MODE_WP;
   if (::ioctl(uffd.get(), UFFDIO_REGISTER, &request) != 0 ||
       ::ioctl(uffd.get(), UFFDIO_WRITEPROTECT, &protect) != 0 || !trial.write()) {
-    return false;
+    return "userfaultfd does not protect memory as it should";
   }
   PageRegion found[4] = {};
   ScanArgument scan{};
@@ -94,39 +113,48 @@ bool wp_async_works() {
   scan.vec_len = 4;
   scan.category_mask = kPageIsWpAllowed | kPageIsWritten;
   scan.return_mask = kPageIsWritten;
-  return ::ioctl(trial.pagemap(), kPagemapScan, &scan) == 1 && found[0].start == trial.address() &&
-         found[0].end == trial.address() + 2 * kPageSize;
+  bool right = ::ioctl(trial.pagemap(), kPagemapScan, &scan) == 1 &&
+               found[0].start == trial.address() && found[0].end == trial.address() + 2 * kPageSize;
+  return right ? "" : "PAGEMAP_SCAN does not name written pages (Linux 6.7 and later can)";
 }
 
-bool soft_dirty_works() {
+std::string try_soft_dirty() {
   Trial trial;
   UniqueFd clear(static_cast<int>(open_own("/proc/self/clear_refs", O_WRONLY)));
-  if (!trial.ready() || !clear || ::write(clear.get(), "4", 1) != 1 || !trial.write()) {
-    return false;
+  if (!trial.ready() || !clear) {
+    return "/proc/self/pagemap or /proc/self/clear_refs cannot be opened";
+  }
+  if (::write(clear.get(), "4", 1) != 1 || !trial.write()) {
+    return "/proc/self/clear_refs cannot be written";
   }
   std::uint64_t entries[3] = {};
   if (::pread(trial.pagemap(), entries, sizeof entries,
               static_cast<off_t>(trial.address() / kPageSize * sizeof(std::uint64_t))) !=
       sizeof entries) {
-    return false;
+    return "/proc/self/pagemap cannot be read";
   }
   constexpr std::uint64_t kSoftDirty = std::uint64_t{1} << 55;
-  return (entries[0] & kSoftDirty) != 0 && (entries[1] & kSoftDirty) != 0 &&
-         (entries[2] & kSoftDirty) == 0;
+  bool right = (entries[0] & kSoftDirty) != 0 && (entries[1] & kSoftDirty) != 0 &&
+               (entries[2] & kSoftDirty) == 0;
+  return right ? "" : "the kernel was built without soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)";
 }
 
 }  // namespace
 
 bool mechanism_works(Mechanism mechanism) {
+  return why_not(mechanism).empty();
+}
+
+std::string why_not(Mechanism mechanism) {
   switch (mechanism) {
     case Mechanism::WpAsync:
-      return wp_async_works();
+      return try_wp_async();
     case Mechanism::SoftDirty:
-      return soft_dirty_works();
+      return try_soft_dirty();
     case Mechanism::None:
       break;
   }
-  return false;
+  return "nothing is no mechanism";
 }
 
 const char* describe(Mechanism mechanism) {

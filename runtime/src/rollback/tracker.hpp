@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "ranges.hpp"
 
@@ -24,8 +25,10 @@ struct Region;
 
 enum class Mechanism : std::uint8_t { None, WpAsync, SoftDirty };
 
-/// What this machine offers. Tries it out on a page of its own.
+/// What this machine offers. Tries it out on pages of its own.
 bool mechanism_works(Mechanism mechanism);
+/// Why it does not work here, in an administrator's words; empty: it does.
+std::string why_not(Mechanism mechanism);
 const char* describe(Mechanism mechanism);
 
 class Tracker {

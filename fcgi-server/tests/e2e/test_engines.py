@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine a machine gets and what it is told about that; what a worker that is given up means to clients; what
+the debug log says of each request. Everything here runs on the kernel it finds, that of Debian 12 included."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness import LwcFpm, NotReady, lwc_binary
+from harness.processes import end_with_parent, wait_until
+from harness.seccomp import SYS_USERFAULTFD, refuse
+
+from .served import PATIENCE
+
+ENGINE = os.environ.get("LWC_ENGINE", "auto")
+UNPRIVILEGED = {"user": "www-data", "group": "www-data", "extra_groups": []}
+
+
+def probe(**more):
+    """lwc-fpm --probe: engine, (whether it can work here, what is said about it)."""
+    output = subprocess.run([lwc_binary(), "--probe"], check=True, capture_output=True, text=True, **more).stdout
+    rows = (re.match(r"(\w+) +(yes|no) +(.*)", line) for line in output.splitlines())
+    return {row[1]: (row[2] == "yes", row[3]) for row in rows if row}
+
+
+HERE = probe()
+# Debian 12's kernel has them, this one may not: then rollback stands and falls with userfaultfd.
+HAS_SOFT_DIRTY = probe(preexec_fn=lambda: refuse(SYS_USERFAULTFD))["rollback"][0]
+needs_rollback = pytest.mark.skipif(not HERE["rollback"][0], reason=f"rollback: {HERE['rollback'][1]}")
+on_rollback = pytest.mark.skipif(ENGINE not in ("auto", "rollback") or not HERE["rollback"][0],
+                                 reason="what is said of engine rollback")
+
+
+def without_userfaultfd(served, engine, **more):
+    """As in a container whose seccomp profile denies it."""
+    def confine():
+        end_with_parent()
+        refuse(SYS_USERFAULTFD)
+
+    served.prepare(lwc={"engine": engine}, **more)
+    served.daemon.process_options = {"preexec_fn": confine}
+    return served
+
+
+def test_probe_names_every_engine_and_what_auto_takes():
+    assert list(HERE) == ["rollback", "fork", "none"]
+    first = next(name for name, (works, _) in HERE.items() if works)
+    assert [name for name, (_, text) in HERE.items() if text.endswith("(what auto takes)")] == [first]
+
+
+@needs_rollback
+def test_rollback_needs_no_privilege():
+    assert probe(**UNPRIVILEGED)["rollback"][0]
+
+
+@needs_rollback
+def test_auto_takes_rollback_and_says_how(lwc):
+    lwc.start(lwc={"engine": "auto"}, global_settings={"log_level": "debug"})
+    how = HERE["rollback"][1].removesuffix(" (what auto takes)")
+    assert f"snapshot engine: rollback, {how}\n" in lwc.wait_for_log("snapshot engine")
+
+
+@pytest.mark.skipif(not HAS_SOFT_DIRTY, reason="this kernel has no soft-dirty bits")
+def test_without_userfaultfd_soft_dirty_bits_are_used(lwc):
+    without_userfaultfd(lwc, "rollback", global_settings={"log_level": "debug"}).start()
+    assert "soft-dirty bits" in lwc.wait_for_log("snapshot engine: rollback")
+    script = lwc.script("class C { public static $n = 0; } echo ++C::$n, getcwd(); chdir('/');")
+    assert len({lwc.get(script).text for _ in range(20)}) == 1
+
+
+@pytest.mark.skipif(HAS_SOFT_DIRTY, reason="this kernel has another way to find written pages")
+class TestNoWayToFindWrittenPages:
+    """Neither userfaultfd nor soft-dirty bits."""
+
+    def test_probe_says_why(self):
+        works, text = probe(preexec_fn=lambda: refuse(SYS_USERFAULTFD))["rollback"]
+        assert not works
+        assert "userfaultfd is not permitted here" in text and "CONFIG_MEM_SOFT_DIRTY" in text
+
+    def test_auto_takes_fork_and_says_why(self, lwc):
+        without_userfaultfd(lwc, "auto").start()
+        log = lwc.wait_for_log("snapshot engine: fork")
+        assert "Not chosen: rollback: " in log and "userfaultfd is not permitted here" in log
+        assert lwc.get("echo 'served';").text == "served"
+
+    def test_rollback_on_demand_is_an_error_at_start(self, lwc):
+        without_userfaultfd(lwc, "rollback")
+        with pytest.raises(NotReady) as error:
+            lwc.start()
+        assert "engine 'rollback' cannot work here" in str(error.value)
+        assert "userfaultfd is not permitted here" in str(error.value)
+        lwc.space.disown(lwc.daemon)
+
+
+@on_rollback
+def test_debug_log_tells_what_each_request_cost(lwc):
+    lwc.start(children=1, global_settings={"log_level": "debug"})
+    script = lwc.script("$a = str_repeat('x', 400000); echo 'done';")
+    for _ in range(3):
+        assert lwc.get(script).text == "done"
+    line = re.compile(rf"script '{script}', snapshot 0: (\d+) pages written, (\d+) restored, (\d+) events,"
+                      r" undone in (\d+) us")
+    assert wait_until(lambda: len(line.findall(lwc.daemon.log())) == 3, PATIENCE), lwc.daemon.logs()
+    for figures in line.findall(lwc.daemon.log()):
+        written, restored, _, _ = map(int, figures)
+        assert written > 0 and restored > 0
+
+
+@on_rollback
+def test_worker_that_is_given_up_is_replaced_without_a_gap(lwc):
+    """posix_setsid() cannot be undone. The requests around it are all served, and none finds itself a leader."""
+    lwc.start(children=1, global_settings={"log_level": "debug"})
+    bad = lwc.script("echo posix_setsid() > 0 ? 'led' : 'failed';")
+    good = lwc.script("echo posix_getsid(0) === getmypid() ? 'leads' : 'follows';")
+    for _ in range(20):
+        assert lwc.get(bad).text == "led"
+        assert lwc.get(good).text == "follows"
+    assert "is replaced: engine rollback: system call 112" in lwc.wait_for_log("is replaced")
+
+
+def test_files_of_the_process_in_proc(lwc):
+    """Plain file functions reach the process itself through /proc."""
+    lwc.start(children=1, settings={"process.dumpable": "yes"})
+    script = lwc.script("""
+        $before = [trim(file_get_contents('/proc/self/oom_score_adj')), trim(file_get_contents('/proc/self/comm'))];
+        $wrote = file_put_contents('/proc/self/oom_score_adj', '500') . file_put_contents('/proc/self/comm', 'attack');
+        $f = fopen('/proc/self/mem', 'r+');
+        echo json_encode([$before, $wrote, is_resource($f)]);
+        """)
+    answers = [lwc.get(script).text for _ in range(4)]
+    assert answers[0].endswith('"36",true]')
+    assert answers == [answers[0]] * 4
+
+
+def test_killed_from_outside(lwc):
+    """The log names the script that a killed worker was running."""
+    lwc.start(children=1)
+    script = lwc.script("""
+        file_put_contents(ini_get('sys_temp_dir') . '/pid', getmypid());
+        while (true) usleep(1000);
+        """)
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(script))
+        pid = int(lwc.wait_for_file("pid"))
+        os.kill(pid, signal.SIGKILL)
+        lwc.wait_for_log(f"child {pid}, script '{script}' (request: \"GET")
+    assert "killed by signal 9 (SIGKILL)" in lwc.daemon.log()
+    assert lwc.get("echo 'on';").text == "on"
