@@ -19,12 +19,12 @@ BECOME = ["/bin/sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', "sh"]
 class ServiceManager:
     """Units that are started in `space` are this manager's: `ServiceManager(space)` makes it `space.manager`."""
 
-    def __init__(self, space, watchdog_usec=None):
+    def __init__(self, space, watchdog_usec=None, address=None):
         space.manager = self
         self.watchdog_usec = watchdog_usec
         self.sockets = []  # (name, socket)
         self.messages = []  # one dict for each datagram
-        self.address = str(space.path / "notify.sock")
+        self.address = str(address or space.path / "notify.sock")
         self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._inbox.bind(self.address)
         os.chmod(self.address, 0o666)
