@@ -26,7 +26,7 @@ server {{
     root /srv/app/current/public;
     location / {{
         include fastcgi.conf;
-        fastcgi_param SCRIPT_FILENAME $document_root/index.php;
+        fastcgi_param SCRIPT_FILENAME $realpath_root/index.php;
         fastcgi_pass unix:{FPM_SOCKET};
     }}
 }}
@@ -156,7 +156,7 @@ def test_moving_over(steps, debian, deb, fpm, lwc, site):
         visitors.see("release 1 by lwc-fpm")
         fpm.stop("SIGQUIT")
         visitors.go_on()
-    assert f"of '/srv/app/current/public/index.php' is ready" in log(debian)
+    assert "of '/srv/app/releases/1/public/index.php' is ready" in log(debian)
 
 
 def test_reload_during_load(steps, lwc, site):
@@ -181,6 +181,23 @@ def test_new_release_in_place(steps, debian, site):
         visitors.see("release 3 by lwc-fpm")
 
 
+def test_new_release_where_nginx_passes_the_link(steps, debian, lwc, site):
+    """With $document_root, opcache goes on with the old release until the reload, as under php-fpm."""
+    site_file = "/etc/nginx/sites-enabled/default"
+    debian.run(f"sed -i 's|realpath_root|document_root|' {site_file} && nginx -s reload")
+    release(debian, 4)
+    with Visitors(site) as visitors:
+        visitors.go_on()
+        switch_to(debian, 4)
+        visitors.go_on()
+        assert lwc.reload()
+        visitors.see("release 4 by lwc-fpm")
+        switch_to(debian, 2)
+        assert lwc.reload()
+        visitors.see("release 3 by lwc-fpm")
+    debian.run(f"sed -i 's|document_root|realpath_root|' {site_file} && nginx -s reload")
+
+
 def test_logs_are_rotated(steps, debian, lwc, site):
     set_in_pool(debian, **{"access.log": "/var/log/lwc-fpm.www.access.log"})
     assert lwc.reload()
@@ -202,7 +219,7 @@ def test_slow_page_is_found_in_the_slow_log(steps, debian, lwc, site):
     assert lwc.reload()
     assert HttpClient(site).get("/slow").status == 200
     assert wait_until(lambda: "slow_report()" in debian.read("/var/log/lwc-fpm.www.slow.log"), PATIENCE), log(debian)
-    assert "script_filename = /srv/app/current/public/index.php" in debian.read("/var/log/lwc-fpm.www.slow.log")
+    assert "script_filename = /srv/app/releases/2/public/index.php" in debian.read("/var/log/lwc-fpm.www.slow.log")
 
 
 def test_too_few_children(steps, debian, lwc, site):
