@@ -27,6 +27,7 @@ namespace {
 constexpr int kTickMs = 1000;
 constexpr std::int64_t kMillisecond = 1'000'000;
 constexpr std::int64_t kSecond = 1000 * kMillisecond;
+constexpr std::int64_t kSettleLimit = 2 * kSecond;  // for templates to tell all, before a reload
 
 std::string quoted(const std::vector<std::string>& arguments) {
   std::string text;
@@ -494,7 +495,9 @@ void Master::reload() {
   std::vector<InheritedSocket> sockets;
   std::vector<pid_t> workers;
   std::vector<int> fds;
+  const std::int64_t deadline = monotonic_ns() + kSettleLimit;
   for (const auto& pool : pools_) {
+    pool->settle(deadline);
     sockets.push_back(pool->socket());
     std::vector<pid_t> pids = pool->holder_pids();
     workers.insert(workers.end(), pids.begin(), pids.end());

@@ -60,6 +60,9 @@ class Pool {
   /// Nobody can connect any more; every worker ends when it has served what waits in line. The
   /// line at an activated socket is left to the process that the service manager starts next.
   void stop_gracefully();
+  /// Before a reload: no template forks anybody any more, and all whom they have forked are known
+  /// (holder_pids()). Waits for that, but not beyond `deadline_ns`; workers go on serving.
+  void settle(std::int64_t deadline_ns);
   /// The Unix socket's name goes away, if the socket is ours. Not for a reload.
   void remove_socket();
   void signal_all(int signal);  ///< to every process of the pool

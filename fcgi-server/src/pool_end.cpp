@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a pool ends, and which processes that concerns.
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,6 +62,31 @@ void Pool::dismiss_templates() {
       one.handle.dismiss();
     } else if (one.pid > 0) {
       ::kill(one.pid, SIGKILL);
+    }
+  }
+}
+
+void Pool::settle(std::int64_t deadline_ns) {
+  stopping_ = true;
+  dismiss_templates();
+  std::vector<SnapshotId> ids;
+  for (const auto& [id, one] : templates_) {
+    ids.push_back(id);
+  }
+  auto talking = [this](SnapshotId id) {
+    auto found = templates_.find(id);
+    return found != templates_.end() && found->second.handle ? found->second.handle.fd() : -1;
+  };
+  for (SnapshotId id : ids) {
+    for (int fd; (fd = talking(id)) >= 0;) {
+      const std::int64_t left = std::max<std::int64_t>(deadline_ns - monotonic_ns(), 0);
+      pollfd control{fd, POLLIN, 0};
+      if (::poll(&control, 1, static_cast<int>(left / 1'000'000)) <= 0) {
+        // It hangs. What it was asked for it will not do; what it did it has said long ago.
+        ::kill(templates_.at(id).pid, SIGKILL);
+        break;
+      }
+      on_template(id);
     }
   }
 }

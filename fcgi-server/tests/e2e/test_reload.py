@@ -2,12 +2,13 @@
 """Graceful stop and reload lose no request. On php-fpm and lwc-fpm."""
 
 import os
+import re
 import signal
 
 import pytest
 
 from harness.fastcgi import ConnectionClosed
-from harness.processes import descendants_of, process_tree, wait_until
+from harness.processes import children_of, descendants_of, process_tree, wait_until
 
 from .load import Load, reload_and_wait
 from .served import PATIENCE
@@ -42,6 +43,27 @@ def test_reload_of_snapshots_under_load(lwc):
             load.goes_on()
     assert (load.lost, load.refused) == ([], 0)
     assert lwc.get(script).text == "warm"
+
+
+def test_reload_leaves_no_worker_that_was_just_being_made(lwc):
+    """One that its template forked when the reload had begun was in nobody's list, and served the old release for
+    good."""
+    lwc.start(children=2, settings={"env[WHICH]": "old"}, global_settings={"log_level": "debug"})
+    script = lwc.script("echo getenv('WHICH');")
+    assert wait_until(lambda: lwc.daemon.log().count(" started") == 2, PATIENCE)
+    workers = [int(pid) for pid in re.findall(r"child (\d+) started", lwc.daemon.log())]
+    template = min(set(children_of(lwc.daemon.pid)) - set(workers))
+    os.kill(template, signal.SIGSTOP)
+    os.kill(workers[0], signal.SIGKILL)  # the template is asked for another one
+    lwc.wait_for_log(f"child {workers[0]} exited on signal 9")
+    lwc.daemon.pools[0].settings["env[WHICH]"] = "new"
+    lwc.daemon.write_config()
+    reload_and_wait(lwc)
+    if template in children_of(lwc.daemon.pid):
+        os.kill(template, signal.SIGCONT)
+    assert wait_until(lambda: workers[1] not in children_of(lwc.daemon.pid), PATIENCE)
+    answers = [lwc.get(script).text for _ in range(100)]
+    assert set(answers) == {"new"}
 
 
 def test_reload_takes_the_new_configuration(fresh):

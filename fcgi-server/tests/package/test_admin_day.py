@@ -210,7 +210,8 @@ def test_logs_are_rotated(steps, debian, lwc, site):
     assert "error log file re-opened" in log(debian)
     kept = debian.read(access + ".1")
     assert kept.count("\n") > 0 and kept.endswith("\n")
-    assert len(debian.read(access).splitlines()) + len(kept.splitlines()) >= len(visitors.answers)
+    # The five workers of before the reload may each have answered one more, and had no access log.
+    assert len(debian.read(access).splitlines()) + len(kept.splitlines()) >= len(visitors.answers) - 5
     assert "ready to handle connections" in debian.read("/var/log/lwc-fpm.log.1")
 
 
