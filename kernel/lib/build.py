@@ -32,7 +32,7 @@ def fragments(flavour):
 
 
 def image_directory(flavour):
-    key = hashlib.sha256(source.source_key(source.version()).encode())
+    key = hashlib.sha256(source.source_key(source.version(), only_compiled=True).encode())
     for fragment in fragments(flavour):
         key.update(fragment.read_bytes())
     return CACHE / "images" / f"{flavour}-{key.hexdigest()[:16]}"

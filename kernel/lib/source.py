@@ -101,10 +101,16 @@ def desired(base, source_version, scratch):
     return paths
 
 
-def source_key(source_version):
-    """Hash of all that makes the source what it is."""
+def _is_compiled(path):
+    """Does a kernel depend on this file of ours? Not on its tests and documentation."""
+    return path.parts[0] not in ("tools", "Documentation")
+
+
+def source_key(source_version, only_compiled=False):
+    """Hash of all that makes the source what it is, or only of what a kernel is compiled from."""
     key = hashlib.sha256(source_version.encode())
-    for path in [*patches(), *(KERNEL / "files" / name for name in added_files())]:
+    files = [name for name in added_files() if not only_compiled or _is_compiled(name)]
+    for path in [*patches(), *(KERNEL / "files" / name for name in files)]:
         content = path.read_bytes()
         key.update(f"\0{path.relative_to(KERNEL)}\0{len(content)}\0".encode())
         key.update(content)

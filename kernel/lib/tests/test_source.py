@@ -122,6 +122,15 @@ def test_the_key_depends_on_names_and_content(checkout):
     assert len(keys) == 4
 
 
+def test_a_kernel_is_not_compiled_anew_for_a_test(checkout):
+    whole, compiled = source.source_key("1.0"), source.source_key("1.0", only_compiled=True)
+    test = checkout / "files" / "tools" / "testing" / "some_test.c"
+    test.parent.mkdir(parents=True, exist_ok=True)
+    test.write_text("new\n", encoding="utf-8")
+    assert source.source_key("1.0") != whole
+    assert source.source_key("1.0", only_compiled=True) == compiled
+
+
 def test_a_wish_that_kconfig_drops_is_an_error(tmp_path):
     wish, override, config = tmp_path / "wish", tmp_path / "override", tmp_path / "config"
     wish.write_text("CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\n", encoding="utf-8")
