@@ -1,231 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Light-weight contexts: putting an address space back to a snapshot.
+ * Light-weight contexts: putting an address space back.
  *
  * The cost is that of what was changed since: the pages in the log and the
- * mappings in the list of ranges (kernel/lwc/track.c), not what is mapped.
+ * mappings in the list of ranges (kernel/lwc/track.c), not what is mapped. Here
+ * are the mappings, in lwc_pages.c the pages.
  *
- * A page that was written is not given back but overwritten with the
- * snapshot's content, and stays writable, because what one run writes the next
- * one writes too: that saves it a fault and an allocation. The dirty bit of its
- * entry tells whether it was, and after some runs without it is given back.
- * Overwriting is allowed only if nothing else can see the page: anonymous,
- * exclusive, no reference but the mapping's. Everything else - swapped out,
- * pinned, shared with a forked process - is unmapped, and the snapshot's page
- * mapped in its place as fork would do.
+ * What an address space is put back to is a snapshot, or, when the address
+ * space of an lwC that is gone is used for the next one, the lwC that creates
+ * it. That one has run and changed since, as its own log tells.
  *
  * Locking: nobody runs in the address space or in the snapshot. Both mmap
- * locks are held for writing, the snapshot's first, as in dup_mmap().
+ * locks are held for writing, that of what is copied first, as in dup_mmap().
  */
-#include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/lwc.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mman.h>
+#include <linux/mmu_notifier.h>
 #include <linux/rmap.h>
 #include <linux/sched/coredump.h>
 #include <linux/security.h>
-#include <linux/swap.h>
 #include <linux/userfaultfd_k.h>
 
 #include <asm/lwc.h>
 #include <asm/tlbflush.h>
 
 #include "internal.h"
+#include "lwc.h"
 #include "vma.h"
-
-/* A page kept writable is given back after this many runs that left it alone */
-#define LWC_MAX_IDLE	8
-
-enum page_fate {
-	PAGE_RESTORED,		/* overwritten with the snapshot's content */
-	PAGE_CLEAN,		/* was not written */
-	PAGE_FOREIGN,		/* must not be overwritten */
-};
-
-static pte_t *map_pte(struct mm_struct *mm, unsigned long addr,
-		      spinlock_t **ptl)
-{
-	pmd_t *pmd = mm_find_pmd(mm, addr);
-
-	if (!pmd || pmd_none(*pmd) || pmd_leaf(*pmd))
-		return NULL;
-	return pte_offset_map_lock(mm, pmd, addr, ptl);
-}
-
-/* The snapshot's page if its entry is in memory; referenced */
-static struct page *present_page(struct vm_area_struct *vma, unsigned long addr)
-{
-	struct page *page = NULL;
-	spinlock_t *ptl;
-	pte_t *ptep, pte;
-
-	ptep = map_pte(vma->vm_mm, addr, &ptl);
-	if (!ptep)
-		return NULL;
-	pte = ptep_get(ptep);
-	if (pte_present(pte)) {
-		page = is_zero_pfn(pte_pfn(pte)) ? pte_page(pte) :
-						   vm_normal_page(vma, addr, pte);
-		if (page)
-			get_page(page);
-	}
-	pte_unmap_unlock(ptep, ptl);
-	return page;
-}
-
-/* The snapshot's page, read in if need be; referenced. NULL if there is none. */
-static struct page *snapshot_page(struct vm_area_struct *vma,
-				  unsigned long addr)
-{
-	struct page *page = present_page(vma, addr);
-
-	if (page)
-		return page;
-	if (get_user_pages_remote(vma->vm_mm, addr, 1, FOLL_FORCE, &page,
-				  NULL) != 1)
-		return NULL;
-	return page;
-}
-
-static bool only_ours(struct page *page, bool *drained)
-{
-	struct folio *folio = page_folio(page);
-
-	if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
-	    folio_test_large(folio) || folio_test_swapcache(folio) ||
-	    !PageAnonExclusive(page))
-		return false;
-	/* A fresh page waits with a reference to be put on the LRU list */
-	if (folio_ref_count(folio) > 1 && !folio_test_lru(folio) && !*drained) {
-		lru_add_drain();
-		*drained = true;
-	}
-	return folio_ref_count(folio) == 1;
-}
-
-static enum page_fate overwrite(struct vm_area_struct *vma, unsigned long addr,
-				struct page *from, bool *drained)
-{
-	enum page_fate fate = PAGE_FOREIGN;
-	struct page *page;
-	spinlock_t *ptl;
-	pte_t *ptep, pte;
-
-	ptep = map_pte(vma->vm_mm, addr, &ptl);
-	if (!ptep)
-		return PAGE_FOREIGN;
-	pte = ptep_get(ptep);
-	if (!pte_present(pte) || !pte_write(pte))
-		goto out;
-	page = vm_normal_page(vma, addr, pte);
-	if (!page || !only_ours(page, drained))
-		goto out;
-	fate = PAGE_CLEAN;
-	if (pte_dirty(pte) || PageDirty(page)) {
-		copy_user_highpage(page, from, addr, vma);
-		set_pte_at(vma->vm_mm, addr, ptep, pte_mkclean(pte));
-		fate = PAGE_RESTORED;
-	}
-out:
-	pte_unmap_unlock(ptep, ptl);
-	return fate;
-}
-
-/* Unmap what is there, and map what the snapshot has, read-only */
-static int remap(struct vm_area_struct *vma, struct vm_area_struct *src,
-		 unsigned long start, unsigned long end)
-{
-	vma_start_write(src);
-	vma_start_write(vma);
-	zap_page_range_single(vma, start, end - start, NULL);
-	return copy_page_subrange(vma, src, start, end);
-}
-
-static enum page_fate restore_page(struct vm_area_struct *vma,
-				   struct vm_area_struct *src,
-				   unsigned long addr, bool *drained)
-{
-	struct page *from = snapshot_page(src, addr);
-	enum page_fate fate;
-
-	if (!from)
-		return PAGE_FOREIGN;
-	fate = overwrite(vma, addr, from, drained);
-	put_page(from);
-	return fate;
-}
-
-static void forget(struct lwc_mm *lm, unsigned long pfn)
-{
-	xa_erase(&lm->dirty, pfn);
-	atomic_long_dec(&lm->nr);
-	lm->dropped++;
-}
-
-static int restore_logged(struct lwc_mm *lm, struct vm_area_struct *vma,
-			  struct vm_area_struct *src, unsigned long pfn,
-			  unsigned long idle, bool *drained)
-{
-	unsigned long addr = pfn << PAGE_SHIFT;
-
-	switch (restore_page(vma, src, addr, drained)) {
-	case PAGE_RESTORED:
-		lm->restored++;
-		if (idle)
-			xa_store(&lm->dirty, pfn, xa_mk_value(0), GFP_KERNEL);
-		return 0;
-	case PAGE_CLEAN:
-		if (++idle <= LWC_MAX_IDLE) {
-			xa_store(&lm->dirty, pfn, xa_mk_value(idle), GFP_KERNEL);
-			return 0;
-		}
-		break;
-	case PAGE_FOREIGN:
-		break;
-	}
-	forget(lm, pfn);
-	return remap(vma, src, addr, addr + PAGE_SIZE);
-}
-
-/* Huge pages of hugetlbfs are not logged one by one */
-static int restore_hugetlb(struct vm_area_struct *vma,
-			   struct vm_area_struct *src)
-{
-	return remap(vma, src, vma->vm_start, vma->vm_end);
-}
-
-static int restore_pages(struct mm_struct *mm, struct mm_struct *snap)
-{
-	struct vm_area_struct *vma = NULL, *src = NULL;
-	struct lwc_mm *lm = mm->lwc;
-	bool drained = false;
-	unsigned long pfn;
-	void *entry;
-	int err = 0;
-
-	xa_for_each(&lm->dirty, pfn, entry) {
-		unsigned long addr = pfn << PAGE_SHIFT;
-
-		if (!vma || addr >= vma->vm_end || addr < vma->vm_start) {
-			vma = vma_lookup(mm, addr);
-			src = vma_lookup(snap, addr);
-			if (vma && src && is_vm_hugetlb_page(vma))
-				err = restore_hugetlb(vma, src);
-		}
-		if (!vma || !src || is_vm_hugetlb_page(vma))
-			forget(lm, pfn);
-		else
-			err = restore_logged(lm, vma, src, pfn,
-					     xa_to_value(entry), &drained);
-		if (err)
-			return err;
-		cond_resched();
-	}
-	return 0;
-}
 
 static bool same_mapping(struct vm_area_struct *a, struct vm_area_struct *b)
 {
@@ -256,22 +61,25 @@ static bool same_range(struct mm_struct *mm, struct mm_struct *snap,
 }
 
 /* Contents without a change of mappings: madvise() */
-static int restore_contents(struct mm_struct *mm, struct mm_struct *snap,
-			    const struct lwc_range *r)
+static int restore_contents(const struct lwc_restore *r,
+			    const struct lwc_range *range)
 {
-	VMA_ITERATOR(vmi, snap, r->start);
+	VMA_ITERATOR(vmi, r->from, range->start);
 	struct vm_area_struct *src, *vma;
+	unsigned long start, end;
 	int err;
 
-	for_each_vma_range(vmi, src, r->end) {
-		vma = vma_lookup(mm, src->vm_start);
+	for_each_vma_range(vmi, src, range->end) {
+		vma = vma_lookup(r->mm, src->vm_start);
 		if (src->vm_flags & VM_SHARED)
 			continue;
-		if (is_vm_hugetlb_page(src))
-			err = restore_hugetlb(vma, src);
-		else
-			err = remap(vma, src, max(src->vm_start, r->start),
-				    min(src->vm_end, r->end));
+		start = src->vm_start;
+		end = src->vm_end;
+		if (!is_vm_hugetlb_page(src)) {
+			start = max(start, range->start);
+			end = min(end, range->end);
+		}
+		err = lwc_remap(vma, src, start, end);
 		if (err)
 			return err;
 	}
@@ -363,45 +171,47 @@ err_charge:
 }
 
 /* Mappings came, went or changed: replace all that overlap, as a whole */
-static int rebuild(struct mm_struct *mm, struct mm_struct *snap,
-		   unsigned long start, unsigned long end, struct list_head *uf)
+static int rebuild(const struct lwc_restore *r, unsigned long start,
+		   unsigned long end, struct list_head *uf)
 {
-	VMA_ITERATOR(vmi, snap, start);
+	VMA_ITERATOR(vmi, r->from, start);
 	struct vm_area_struct *src;
 	int err;
 
 	for_each_vma_range(vmi, src, end) {
+		if (!lwc_can_copy(r, src))
+			return -EAGAIN;
 		start = min(start, src->vm_start);
 		end = max(end, src->vm_end);
 	}
-	err = do_munmap(mm, start, end - start, uf);
+	err = do_munmap(r->mm, start, end - start, uf);
 	if (err)
 		return err;
 	vma_iter_set(&vmi, start);
 	for_each_vma_range(vmi, src, end) {
-		err = lwc_insert_copy(mm, src, src->vm_start, src->vm_end);
+		err = lwc_insert_copy(r->mm, src, src->vm_start,
+				      src->vm_end);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int restore_ranges(struct mm_struct *mm, struct mm_struct *snap,
+/* Put back what @lm says was changed, in whichever of the two */
+static int restore_ranges(const struct lwc_restore *r, struct lwc_mm *lm,
 			  struct list_head *uf)
 {
-	struct lwc_mm *lm = mm->lwc;
 	unsigned int i;
 	int err = 0;
 
 	for (i = 0; i < lm->nr_ranges && !err; i++) {
-		const struct lwc_range *r = &lm->ranges[i];
+		const struct lwc_range *range = &lm->ranges[i];
 
-		if (same_range(mm, snap, r->start, r->end))
-			err = restore_contents(mm, snap, r);
+		if (same_range(r->mm, r->from, range->start, range->end))
+			err = restore_contents(r, range);
 		else
-			err = rebuild(mm, snap, r->start, r->end, uf);
+			err = rebuild(r, range->start, range->end, uf);
 	}
-	lm->nr_ranges = 0;
 	return err;
 }
 
@@ -421,7 +231,8 @@ static void restore_scalars(struct mm_struct *mm, struct mm_struct *snap)
 	mm->env_end = snap->env_end;
 	mm->def_flags = snap->def_flags;
 	memcpy(mm->saved_auxv, snap->saved_auxv, sizeof(mm->saved_auxv));
-	set_mask_bits(&mm->flags, MMF_INIT_MASK, snap->flags & MMF_INIT_MASK);
+	set_mask_bits(&mm->flags, MMF_INIT_MASK,
+		      mmf_init_flags(snap->flags));
 #ifdef CONFIG_MEMBARRIER
 	atomic_set(&mm->membarrier_state, atomic_read(&snap->membarrier_state));
 #endif
@@ -443,6 +254,71 @@ static bool beyond_undo(struct mm_struct *mm, struct mm_struct *snap)
 	       rcu_access_pointer(snap->exe_file);
 }
 
+static int restore(const struct lwc_restore *r, struct list_head *uf)
+{
+	struct lwc_mm *lm = r->mm->lwc;
+	int err;
+
+	lm->replaying = true;
+	err = restore_ranges(r, lm, uf);
+	if (!err && r->live)
+		err = restore_ranges(r, r->from->lwc, uf);
+	if (!err)
+		err = lwc_restore_pages(r);
+	restore_scalars(r->mm, r->from);
+	lm->replaying = false;
+	lm->nr_ranges = 0;
+	flush_tlb_mm(r->mm);
+	return err;
+}
+
+/* What a copy of a running address space could miss, or get torn */
+static bool beyond_renewal(struct mm_struct *mm, struct mm_struct *from)
+{
+	/* The thread that asks, and the lwC itself */
+	if (from->lwc->lost || atomic_read(&from->mm_users) > 2)
+		return true;
+	if (from->def_flags & VM_LOCKED)
+		return true;
+	/* Pages that are written without a fault */
+	return test_bit(MMF_HAS_PINNED, &from->flags) ||
+	       test_bit(MMF_HAS_PINNED, &mm->flags) ||
+	       test_bit(MMF_HAS_UPROBES, &from->flags) ||
+	       mm_has_notifiers(mm) || mm_has_notifiers(from);
+}
+
+/**
+ * lwc_mm_renew - make an address space a copy once more
+ * @mm: a former copy of @from; tracked, nobody runs in it
+ * @from: that of the calling thread; tracked as live since @mm was a copy
+ *
+ * Return: 0, or as of lwc_mm_restore(), or -EINTR. Then @mm is of no use any
+ * more; nothing happened to @from.
+ */
+int lwc_mm_renew(struct mm_struct *mm, struct mm_struct *from)
+{
+	const struct lwc_restore r = { .mm = mm, .from = from, .live = true };
+	LIST_HEAD(uf);
+	int err;
+
+	if (beyond_undo(mm, from) || beyond_renewal(mm, from))
+		return -EAGAIN;
+	if (mmap_write_lock_killable(from))
+		return -EINTR;
+	mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
+	err = restore(&r, &uf);
+	if (!err) {
+		lwc_mm_forget(from);
+		mm->lwc->age = ++from->lwc->age;
+	}
+	mmap_write_unlock(mm);
+	/* Its pages may have been write-protected */
+	flush_tlb_mm(from);
+	mmap_write_unlock(from);
+	userfaultfd_unmap_complete(mm, &uf);
+	return err;
+}
+
 /**
  * lwc_mm_restore - put an address space back to its snapshot
  * @mm: what to put back; tracked, nobody runs in it
@@ -453,7 +329,7 @@ static bool beyond_undo(struct mm_struct *mm, struct mm_struct *snap)
  */
 int lwc_mm_restore(struct mm_struct *mm, struct mm_struct *snap)
 {
-	struct lwc_mm *lm = mm->lwc;
+	const struct lwc_restore r = { .mm = mm, .from = snap };
 	LIST_HEAD(uf);
 	int err;
 
@@ -461,13 +337,7 @@ int lwc_mm_restore(struct mm_struct *mm, struct mm_struct *snap)
 		return -EAGAIN;
 	mmap_write_lock(snap);
 	mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
-	lm->replaying = true;
-	err = restore_ranges(mm, snap, &uf);
-	if (!err)
-		err = restore_pages(mm, snap);
-	restore_scalars(mm, snap);
-	lm->replaying = false;
-	flush_tlb_mm(mm);
+	err = restore(&r, &uf);
 	mmap_write_unlock(mm);
 	mmap_write_unlock(snap);
 	userfaultfd_unmap_complete(mm, &uf);

@@ -23,6 +23,15 @@ struct seq_file;
 /* kernel/fork.c */
 struct mm_struct *dup_mm(struct task_struct *tsk, struct mm_struct *oldmm);
 
+/* kernel/sched/core.c */
+#ifdef CONFIG_SCHED_MM_CID
+void sched_mm_cid_exchange(struct mm_struct *old);
+#else
+static inline void sched_mm_cid_exchange(struct mm_struct *old)
+{
+}
+#endif
+
 #ifdef CONFIG_LWC
 
 /*
@@ -39,6 +48,8 @@ struct lwc_range {
 /**
  * struct lwc_mm - the log of changes to an address space
  * @dirty: page number -> how many rollbacks it was kept without being written
+ * @live: of an lwC that creates others: what changed since the last one
+ * @age: counts the lwCs that were created from it; of a copy, its own number
  * @nr: pages in @dirty
  * @limit: most pages, 0 for no limit
  * @faults: write faults seen
@@ -52,6 +63,8 @@ struct lwc_range {
  */
 struct lwc_mm {
 	struct xarray dirty;
+	bool live;
+	u64 age;
 	atomic_long_t nr;
 	unsigned long limit;
 	atomic64_t faults;
@@ -72,6 +85,9 @@ struct lwc_mm {
 
 /* mm/lwc.c */
 int lwc_mm_restore(struct mm_struct *mm, struct mm_struct *snap);
+int lwc_mm_renew(struct mm_struct *mm, struct mm_struct *from);
+void lwc_mm_forget(struct mm_struct *mm);
+bool lwc_mm_huge(struct mm_struct *mm, unsigned long addr);
 int lwc_insert_copy(struct mm_struct *mm, struct vm_area_struct *src,
 		    unsigned long start, unsigned long end);
 

@@ -164,7 +164,8 @@ void lwc_gut(struct lwc *lwc)
 	spin_unlock(&lwc->proc->lock);
 
 	lwc_snapshot_free(lwc, snap);
-	if (mm)
+	lwc_spare_drop(lwc);
+	if (mm && !lwc_spare_keep(lwc, mm))
 		mmput(mm);
 	if (files)
 		put_files_struct(files);

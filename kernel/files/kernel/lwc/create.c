@@ -106,6 +106,21 @@ static struct mm_struct *copy_snapshot(struct mm_struct *from)
 	return mm;
 }
 
+/* A copy of all memory, and nothing more: it can be had from a former one */
+static bool is_plain(const struct lwc *lwc, const struct lwc_create_args *args,
+		     const struct lwc_specs *specs, unsigned long limit)
+{
+	unsigned int i;
+
+	if (lwc->snap || limit || args->flags & LWC_CREATE_PREFAULT ||
+	    lwc_mm_shares(current->mm))
+		return false;
+	for (i = 0; i < specs->nr; i++)
+		if (specs->specs[i].what == LWC_WHAT_MEMORY)
+			return false;
+	return true;
+}
+
 static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
 		   const struct lwc_specs *specs)
 {
@@ -121,6 +136,13 @@ static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
 	err = share_ranges(specs);
 	if (err)
 		return err;
+	lwc->plain = is_plain(lwc, args, specs, limit);
+	mm = lwc->plain ? lwc_spare_renew(lwc->creator) : NULL;
+	if (mm) {
+		lwc->mm = mm;
+		return 0;
+	}
+	lwc->plain = lwc->plain && lwc_spare_expect(lwc->creator);
 	mm = copy_mm(current->mm);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
@@ -138,7 +160,9 @@ static int make_mm(struct lwc *lwc, const struct lwc_create_args *args,
 			return PTR_ERR(mm);
 		lwc->mm = mm;
 	}
-	err = lwc->snap || limit ? lwc_mm_track(mm, limit) : 0;
+	err = lwc->snap || limit || lwc->plain ? lwc_mm_track(mm, limit) : 0;
+	if (!err && lwc->plain)
+		mm->lwc->age = lwc->creator->mm->lwc->age;
 	if (!err && args->flags & LWC_CREATE_PREFAULT)
 		err = lwc_mm_prefault(mm);
 	return err;

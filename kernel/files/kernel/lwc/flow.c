@@ -64,8 +64,11 @@ void lwc_flow_free(struct lwc_flow *flow)
 	kfree(flow);
 }
 
-/* The control flow of a thread in an lwC, or NULL. Under lwc_proc.lock. */
-static struct lwc_flow *flow_find(struct lwc *lwc, struct task_struct *task)
+/*
+ * The control flow of a thread in an lwC, or NULL. Under lwc_proc.lock; only the
+ * thread itself may keep what it finds.
+ */
+struct lwc_flow *lwc_flow_find(struct lwc *lwc, struct task_struct *task)
 {
 	struct lwc_flow *flow;
 
@@ -73,17 +76,6 @@ static struct lwc_flow *flow_find(struct lwc *lwc, struct task_struct *task)
 		if (flow->task == task)
 			return flow;
 	return NULL;
-}
-
-/* As above; only the thread itself may keep what it finds */
-struct lwc_flow *lwc_flow_find(struct lwc *lwc, struct task_struct *task)
-{
-	struct lwc_flow *flow;
-
-	spin_lock(&lwc->proc->lock);
-	flow = flow_find(lwc, task);
-	spin_unlock(&lwc->proc->lock);
-	return flow;
 }
 
 void lwc_flow_link(struct lwc_flow *flow, struct lwc_task *lt)

@@ -209,6 +209,9 @@ struct lwc_snapshot {
  * @caller_lwc: a hint, compared and never followed
  * @creator_fd: the creator's descriptor, for the first entry
  * @snap: NULL without LWC_CREATE_ROLLBACK
+ * @plain: a copy of all of its creator's memory, that may be left to it
+ * @discards: an lwC that it created is gone
+ * @spare: the address space of that lwC, or NULL; see spare.c
  * @calls: trapped system calls, or NULL for all
  * @trap_to: who gets them: @creator or one of its creators. NULL: no trap.
  * @twin: while a fork copies all lwCs: its copy, under lwc_proc.mutex
@@ -242,6 +245,9 @@ struct lwc {
 	const void *caller_lwc;
 	int creator_fd;
 	struct lwc_snapshot *snap;
+	bool plain;
+	bool discards;
+	struct mm_struct *spare;
 	struct lwc_calls *calls;
 	struct lwc *trap_to;
 	struct lwc *twin;
@@ -490,8 +496,15 @@ int lwc_do_create(const struct lwc_create_args *args,
 /* rollback.c */
 int lwc_rollback(struct lwc *lwc);
 
+/* spare.c */
+bool lwc_spare_keep(struct lwc *lwc, struct mm_struct *mm);
+void lwc_spare_drop(struct lwc *creator);
+struct mm_struct *lwc_spare_renew(struct lwc *creator);
+bool lwc_spare_expect(struct lwc *creator);
+
 /* track.c */
 int lwc_mm_track(struct mm_struct *mm, unsigned long limit);
+int lwc_mm_watch(struct mm_struct *mm);
 
 /* deadline.c */
 void lwc_deadline_init(struct lwc_flow *flow);

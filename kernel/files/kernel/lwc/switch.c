@@ -60,28 +60,20 @@ bool lwc_rings_busy(void)
 static int reserve(struct lwc *target, struct lwc_flow **flow)
 {
 	struct lwc_proc *proc = target->proc;
-	struct lwc_flow *f;
 	int err = 0;
 
 	spin_lock(&proc->lock);
+	*flow = lwc_flow_find(target, current);
 	if (target->busy || !target->mm)
 		err = -EBUSY;
 	else if (target->broken)
 		err = -EIO;
+	else if (!*flow || (*flow)->state != LWC_FLOW_SUSPENDED)
+		err = -ESRCH;
 	else
 		target->inside++;
 	spin_unlock(&proc->lock);
-	if (err)
-		return err;
-	f = lwc_flow_find(target, current);
-	if (f && f->state == LWC_FLOW_SUSPENDED) {
-		*flow = f;
-		return 0;
-	}
-	spin_lock(&proc->lock);
-	target->inside--;
-	spin_unlock(&proc->lock);
-	return -ESRCH;
+	return err;
 }
 
 static void unreserve(struct lwc *target)
@@ -164,13 +156,14 @@ void lwc_park(struct lwc *lwc)
 /* Exchange the thread's address space, as kthread_use_mm() does */
 static void exchange_mm(struct task_struct *tsk, struct mm_struct *mm)
 {
-	struct mm_struct *active_mm = tsk->active_mm;
+	struct mm_struct *old = tsk->mm;
 
 	local_irq_disable();
 	tsk->active_mm = mm;
 	tsk->mm = mm;
 	membarrier_update_current_mm(mm);
-	switch_mm_irqs_off(active_mm, mm, tsk);
+	switch_mm_irqs_off(old, mm, tsk);
+	sched_mm_cid_exchange(old);
 	local_irq_enable();
 	lru_gen_use_mm(mm);
 }
@@ -206,7 +199,6 @@ static struct mm_struct *exchange(struct lwc_flow *from, struct lwc_flow *to,
 	struct lwc_tables next;
 
 	mmget(mm);
-	sched_mm_cid_before_execve(tsk);
 	task_lock(tsk);
 	exchange_mm(tsk, mm);
 	spin_lock(&proc->lock);
@@ -223,7 +215,6 @@ static struct mm_struct *exchange(struct lwc_flow *from, struct lwc_flow *to,
 		lwc_flow_unlink(from);
 	spin_unlock(&proc->lock);
 	task_unlock(tsk);
-	sched_mm_cid_after_execve(tsk);
 	return old_mm;
 }
 

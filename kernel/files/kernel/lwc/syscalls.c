@@ -352,7 +352,7 @@ static void fill_info(struct lwc *lwc, struct lwc_info *info)
 	info->threads = lwc->inside;
 	info->flows = count_flows(lwc);
 	lm = lwc->mm ? lwc->mm->lwc : NULL;
-	if (lm) {
+	if (lm && (lwc->snap || lm->limit)) {
 		info->private_pages = atomic_long_read(&lm->nr);
 		info->faults = atomic64_read(&lm->faults);
 		info->restored = lm->restored;

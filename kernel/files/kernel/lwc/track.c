@@ -8,7 +8,10 @@
  * can change. What makes a page writable without such a fault does so only for
  * pages that are exclusively the lwC's, thus noted before. The exception,
  * collapsing small pages into a huge one, is off for a tracked address space
- * (vma_thp_disabled()).
+ * (__thp_vma_allowable_orders()).
+ *
+ * The log of an lwC that creates others is kept in the same way, from the copy
+ * that write-protected its pages on.
  *
  * A mapping that changes is noted by its range, in the functions of mm/ that
  * change it.
@@ -20,6 +23,19 @@
 
 #include "internal.h"
 
+static struct lwc_mm *log_new(unsigned long limit, bool live)
+{
+	struct lwc_mm *lm = kzalloc(sizeof(*lm), GFP_KERNEL_ACCOUNT);
+
+	if (!lm)
+		return NULL;
+	xa_init(&lm->dirty);
+	spin_lock_init(&lm->lock);
+	lm->limit = limit;
+	lm->live = live;
+	return lm;
+}
+
 /**
  * lwc_mm_track - start the log of an address space
  * @mm: a copy that nobody has run in
@@ -29,14 +45,25 @@
  */
 int lwc_mm_track(struct mm_struct *mm, unsigned long limit)
 {
-	struct lwc_mm *lm = kzalloc(sizeof(*lm), GFP_KERNEL_ACCOUNT);
+	mm->lwc = log_new(limit, false);
+	return mm->lwc ? 0 : -ENOMEM;
+}
+
+/**
+ * lwc_mm_watch - start the log of an address space that runs
+ * @mm: of the calling thread, which is about to copy it, and so to
+ *	write-protect its pages
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int lwc_mm_watch(struct mm_struct *mm)
+{
+	struct lwc_mm *lm = log_new(0, true);
 
 	if (!lm)
 		return -ENOMEM;
-	xa_init(&lm->dirty);
-	spin_lock_init(&lm->lock);
-	lm->limit = limit;
-	mm->lwc = lm;
+	/* Other threads fault meanwhile */
+	smp_store_release(&mm->lwc, lm);
 	return 0;
 }
 
@@ -45,6 +72,55 @@ void __lwc_mm_free(struct mm_struct *mm)
 	xa_destroy(&mm->lwc->dirty);
 	kfree(mm->lwc);
 	mm->lwc = NULL;
+}
+
+/**
+ * lwc_mm_forget - start the log anew
+ * @mm: all that was noted has been seen to
+ *
+ * Context: mmap lock, or nobody else has the address space.
+ */
+void lwc_mm_forget(struct mm_struct *mm)
+{
+	struct lwc_mm *lm = mm->lwc;
+
+	xa_destroy(&lm->dirty);
+	atomic_long_set(&lm->nr, 0);
+	spin_lock(&lm->lock);
+	lm->nr_ranges = 0;
+	lm->lost = false;
+	spin_unlock(&lm->lock);
+}
+
+static bool merge_range(struct lwc_mm *lm, unsigned long start,
+			unsigned long end)
+{
+	unsigned int i;
+
+	for (i = 0; i < lm->nr_ranges; i++) {
+		struct lwc_range *r = &lm->ranges[i];
+
+		if (end < r->start || start > r->end)
+			continue;
+		r->start = min(r->start, start);
+		r->end = max(r->end, end);
+		return true;
+	}
+	return false;
+}
+
+static void note_range(struct lwc_mm *lm, unsigned long start,
+		       unsigned long end)
+{
+	spin_lock(&lm->lock);
+	if (merge_range(lm, start, end))
+		goto out;
+	if (lm->nr_ranges < LWC_MAX_RANGES)
+		lm->ranges[lm->nr_ranges++] = (struct lwc_range) { start, end };
+	else
+		lm->lost = true;
+out:
+	spin_unlock(&lm->lock);
 }
 
 static bool exhausted(struct lwc_mm *lm)
@@ -88,6 +164,9 @@ vm_fault_t __lwc_mm_fault(struct vm_area_struct *vma, unsigned long addr,
 	if (vma->vm_flags & VM_SHARED)
 		return 0;
 	atomic64_inc(&lm->faults);
+	/* Of a huge page that is ours alone, all becomes writable at once */
+	if (lm->live && lwc_mm_huge(vma->vm_mm, addr))
+		note_range(lm, addr & PMD_MASK, (addr & PMD_MASK) + PMD_SIZE);
 	old = xa_load(&lm->dirty, pfn);
 	if (old)
 		return 0;
@@ -102,38 +181,12 @@ vm_fault_t __lwc_mm_fault(struct vm_area_struct *vma, unsigned long addr,
 	return 0;
 }
 
-static bool merge_range(struct lwc_mm *lm, unsigned long start,
-			unsigned long end)
-{
-	unsigned int i;
-
-	for (i = 0; i < lm->nr_ranges; i++) {
-		struct lwc_range *r = &lm->ranges[i];
-
-		if (end < r->start || start > r->end)
-			continue;
-		r->start = min(r->start, start);
-		r->end = max(r->end, end);
-		return true;
-	}
-	return false;
-}
-
 void __lwc_mm_changed(struct mm_struct *mm, unsigned long start,
 		      unsigned long end)
 {
 	struct lwc_mm *lm = mm->lwc;
 
 	mmap_assert_locked(mm);
-	if (lm->replaying)
-		return;
-	spin_lock(&lm->lock);
-	if (merge_range(lm, start, end))
-		goto out;
-	if (lm->nr_ranges < LWC_MAX_RANGES)
-		lm->ranges[lm->nr_ranges++] = (struct lwc_range) { start, end };
-	else
-		lm->lost = true;
-out:
-	spin_unlock(&lm->lock);
+	if (!lm->replaying)
+		note_range(lm, start, end);
 }
