@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "fork_engine.hpp"
+#include "kernel_engine.hpp"
 #include "lwc/engine.hpp"
 #include "none_engine.hpp"
 #include "rollback_engine.hpp"
@@ -33,6 +34,7 @@ std::unique_ptr<Engine> make(UniqueFd control) {
 
 // In the order of preference of `auto`.
 constexpr std::array kEngines{
+    Entry{"kernel", false, KernelEngine::probe, make<KernelEngine>},
     Entry{"rollback", true, RollbackEngine::probe, make<RollbackEngine>},
     Entry{"fork", true, probe_fork, make<ForkEngine>},
     Entry{"none", false, probe_none, make<NoneEngine>},

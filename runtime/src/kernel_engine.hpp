@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "file_descriptions.hpp"
+#include "lwc/lwc.hpp"
+#include "process_engine.hpp"
+
+namespace lwc {
+
+/// A child is a light-weight context of the kernel (lwc(7)): a copy of the holder in an address
+/// space of its own, without the server's descriptors. The holder's thread goes there for a request
+/// and comes back, whatever the request did; then the kernel undoes it.
+class KernelEngine final : public ProcessEngine {
+ public:
+  using ProcessEngine::ProcessEngine;
+
+  std::string_view name() const override { return "kernel"; }
+  bool discards_children() const override { return true; }
+  void end_child() override;
+
+  static EngineProbe probe();
+
+ protected:
+  Job serve(Server& server, SnapshotId own) override;
+
+ private:
+  CallResult<Context> make_child(Server& server, lwc_event& event) const;
+  Job begin(Server& server, SnapshotId own);
+  [[noreturn]] void run_server(Server& server, SnapshotId own);
+  Outcome run(Server& server, const Job& job);
+  void count(Cost& cost);
+  void take_back_job() const;
+
+  std::vector<FileDescription> files_;  // open at the snapshot
+  UniqueFd to_child_;                   // the server's: a request's connection goes out here
+  UniqueFd from_server_;                // the child's end
+  Context child_;                       // in the server
+  lwc_info counted_{};                  // the child's accounts after the last request
+  int server_context_ = -1;             // in the child: where to go when done
+};
+
+}  // namespace lwc
