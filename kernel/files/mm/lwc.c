@@ -32,6 +32,7 @@
 #include "lwc.h"
 #include "vma.h"
 
+/* Is @a what @b is, so that only pages have to be put back? */
 static bool same_mapping(struct vm_area_struct *a, struct vm_area_struct *b)
 {
 	return a->vm_start == b->vm_start && a->vm_end == b->vm_end &&
@@ -39,7 +40,7 @@ static bool same_mapping(struct vm_area_struct *a, struct vm_area_struct *b)
 	       a->vm_pgoff == b->vm_pgoff && a->vm_file == b->vm_file &&
 	       a->vm_ops == b->vm_ops && vma_policy(a) == vma_policy(b) &&
 	       anon_vma_name_eq(anon_vma_name(a), anon_vma_name(b)) &&
-	       !userfaultfd_armed(a);
+	       !userfaultfd_armed(a) && lwc_linked(a, b);
 }
 
 /* Are the mappings in the range those of the snapshot? */

@@ -20,6 +20,7 @@ struct lwc_restore {
 };
 
 bool lwc_can_copy(const struct lwc_restore *r, struct vm_area_struct *src);
+bool lwc_linked(struct vm_area_struct *vma, struct vm_area_struct *src);
 int lwc_remap(struct vm_area_struct *vma, struct vm_area_struct *src,
 	      unsigned long start, unsigned long end);
 int lwc_restore_pages(const struct lwc_restore *r);

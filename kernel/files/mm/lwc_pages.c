@@ -281,7 +281,8 @@ static unsigned int next_logged(struct lwc_mm *lm, unsigned long pfn,
 	void *entry;
 
 	rcu_read_lock();
-	xas_for_each(&xas, entry, ULONG_MAX) {
+	/* The pages are far apart, and marks are found without trying slots */
+	xas_for_each_marked(&xas, entry, ULONG_MAX, XA_MARK_0) {
 		if (xas_retry(&xas, entry))
 			continue;
 		batch[nr].pfn = xas.xa_index;
@@ -293,8 +294,18 @@ static unsigned int next_logged(struct lwc_mm *lm, unsigned long pfn,
 	return nr;
 }
 
-/* Does @vma know the pages that were put into @src since it was copied? */
-static bool linked(struct vm_area_struct *vma, struct vm_area_struct *src)
+/**
+ * lwc_linked - can a mapping take the pages of the source?
+ * @vma: mapping
+ * @src: that of the source
+ *
+ * Not if it was made since, nor if the source had no page of its own then: what
+ * looks for the users of a page (rmap) would not find it, and a fork would
+ * take it for a mapping without pages of its own.
+ *
+ * Return: whether it can.
+ */
+bool lwc_linked(struct vm_area_struct *vma, struct vm_area_struct *src)
 {
 	struct anon_vma_chain *avc;
 
@@ -339,7 +350,7 @@ static int find_mappings(const struct lwc_restore *r, struct window *w,
 	w->src = vma_lookup(r->from, addr);
 	if (!w->vma || !w->src)
 		err = r->live && (w->vma || w->src) ? -EAGAIN : -ENOENT;
-	else if (r->live && !(lwc_can_copy(r, w->src) && linked(w->vma, w->src)))
+	else if (r->live && !(lwc_can_copy(r, w->src) && lwc_linked(w->vma, w->src)))
 		err = -EAGAIN;
 	else if (is_vm_hugetlb_page(w->vma))
 		/* Not logged one by one */

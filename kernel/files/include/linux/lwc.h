@@ -47,7 +47,8 @@ struct lwc_range {
 
 /**
  * struct lwc_mm - the log of changes to an address space
- * @dirty: page number -> how many rollbacks it was kept without being written
+ * @dirty: page number -> how many rollbacks it was kept without being written.
+ *	   All are marked, see lwc_pages.c.
  * @live: of an lwC that creates others: what changed since the last one
  * @age: counts the lwCs that were created from it; of a copy, its own number
  * @nr: pages in @dirty

@@ -11,9 +11,11 @@
  * lwCs without threads and created lwCs explain: a thread is inside, or a
  * descriptor is in use, in flight or in another process.
  *
- * A pass costs what all tables together hold. It is made when as many lwC
- * descriptors were closed in vain as there are lwCs, so that it adds a constant
- * to every close and leaves garbage of at most the size of what lives.
+ * A pass costs what all tables together hold. With few lwCs it is made when half
+ * as many descriptors were closed in vain as there are lwCs. With many, which may
+ * name each other all, when there are twice as many lwCs as the last one left,
+ * so that it adds to making one no more than copying the table does. Either way
+ * there is never more garbage than what lives.
  */
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -119,6 +121,16 @@ static struct lwc *next_garbage(struct lwc_proc *proc)
 	return NULL;
 }
 
+#define LWC_FEW	16
+
+static bool is_time(struct lwc_proc *proc)
+{
+	proc->closes++;
+	proc->nr_left = min(proc->nr_left, proc->nr);
+	return proc->nr <= LWC_FEW ? proc->closes >= proc->nr / 2 :
+				     proc->nr >= 2 * proc->nr_left;
+}
+
 /**
  * lwc_collect - free lwCs that nobody can enter any more
  * @proc: referenced by the caller
@@ -132,7 +144,7 @@ void lwc_collect(struct lwc_proc *proc)
 
 	mutex_lock(&proc->mutex);
 	spin_lock(&proc->lock);
-	if (++proc->closes < proc->nr / 2) {
+	if (!is_time(proc)) {
 		spin_unlock(&proc->lock);
 		goto out;
 	}
@@ -146,6 +158,7 @@ void lwc_collect(struct lwc_proc *proc)
 		lwc_put(lwc);
 		spin_lock(&proc->lock);
 	}
+	proc->nr_left = proc->nr;
 	spin_unlock(&proc->lock);
 out:
 	mutex_unlock(&proc->mutex);

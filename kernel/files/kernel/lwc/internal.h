@@ -41,6 +41,7 @@ struct lwc_cell;
  * @lwcs: all lwCs, by struct lwc::node
  * @nr: how many
  * @closes: descriptors closed since the last pass of collect.c
+ * @nr_left: lwCs that it left
  * @next_id: id of the next one
  * @fork_all: a fork copies all lwCs
  * @dead: the process exited or made an exec; its lwCs are husks
@@ -53,6 +54,7 @@ struct lwc_proc {
 	struct list_head lwcs;
 	unsigned int nr;
 	unsigned int closes;
+	unsigned int nr_left;
 	u64 next_id;
 	bool fork_all;
 	bool dead;

@@ -97,6 +97,34 @@ static void copy_bitmaps(struct fdtable *to, const struct fdtable *from)
 		  BITS_TO_LONGS(to->max_fds), BITS_TO_LONGS(from->max_fds));
 }
 
+static void restore_slot_and_close(struct files_struct *files, unsigned int nr,
+				   const struct fdtable *want)
+{
+	struct fdtable *fdt = rcu_dereference_raw(files->fdt);
+	struct file *was, *file = NULL;
+
+	if (nr < want->max_fds)
+		file = rcu_dereference_raw(want->fd[nr]);
+	spin_lock(&files->file_lock);
+	was = restore_slot(fdt, nr, file);
+	spin_unlock(&files->file_lock);
+	if (was)
+		filp_close(was, files);
+	else if (file)
+		locks_remove_posix(file, files);
+}
+
+/* Slots of a word that are open in one of the tables, or in both */
+static unsigned long open_slots(const struct fdtable *fdt,
+				const struct fdtable *want, unsigned int word)
+{
+	unsigned long slots = fdt->open_fds[word];
+
+	if (word < want->max_fds / BITS_PER_LONG)
+		slots |= want->open_fds[word];
+	return slots;
+}
+
 /*
  * Only slots that differ are touched. Nobody else uses either table; the lock
  * is for those who look at it through /proc.
@@ -106,19 +134,14 @@ static void restore_table(struct files_struct *files,
 {
 	struct fdtable *fdt = rcu_dereference_raw(files->fdt);
 	struct fdtable *want = rcu_dereference_raw(snap->fdt);
-	struct file *was, *file;
-	unsigned int nr;
+	unsigned int word, bit;
 
-	for (nr = 0; nr < fdt->max_fds; nr++) {
-		file = nr < want->max_fds ? rcu_dereference_raw(want->fd[nr]) :
-					    NULL;
-		spin_lock(&files->file_lock);
-		was = restore_slot(fdt, nr, file);
-		spin_unlock(&files->file_lock);
-		if (was)
-			filp_close(was, files);
-		else if (file)
-			locks_remove_posix(file, files);
+	for (word = 0; word < fdt->max_fds / BITS_PER_LONG; word++) {
+		unsigned long slots = open_slots(fdt, want, word);
+
+		for_each_set_bit(bit, &slots, BITS_PER_LONG)
+			restore_slot_and_close(files, word * BITS_PER_LONG + bit,
+					       want);
 	}
 	spin_lock(&files->file_lock);
 	copy_bitmaps(fdt, want);

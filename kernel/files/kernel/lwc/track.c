@@ -176,8 +176,10 @@ vm_fault_t __lwc_mm_fault(struct vm_area_struct *vma, unsigned long addr,
 			 GFP_KERNEL_ACCOUNT);
 	if (xa_is_err(old))
 		return VM_FAULT_OOM;
-	if (!old)
+	if (!old) {
+		xa_set_mark(&lm->dirty, pfn, XA_MARK_0);
 		atomic_long_inc(&lm->nr);
+	}
 	return 0;
 }
 

@@ -8,7 +8,8 @@
  * or the end of an lwC therefore is one line in the model, and all the rest is
  * up to the kernel.
  *
- * LWC_SEED in the environment repeats one sequence, LWC_STEPS makes it longer.
+ * LWC_SEED in the environment repeats one sequence, LWC_STEPS makes it longer,
+ * LWC_VERIFY has everything looked at after each step.
  */
 #include "lwc_test.h"
 
@@ -62,6 +63,7 @@ struct state {
 	uint64_t next_value;
 	unsigned long step;
 	unsigned long steps;
+	bool always;
 	int cur;
 	struct context contexts[NR_LWCS];
 	char history[NR_HISTORY][96];
@@ -460,11 +462,12 @@ static void run(uint64_t seed, unsigned long steps)
 	state->seed = seed;
 	state->random = seed * 0x9e3779b97f4a7c15ULL + 1;
 	state->steps = steps;
+	state->always = getenv("LWC_VERIFY");
 	state->next_value = 1 << 20;
 	set_up();
 	for (; state->step < state->steps; state->step++) {
 		step();
-		if (!draw(4))
+		if (!draw(4) || state->always)
 			verify();
 	}
 	verify();

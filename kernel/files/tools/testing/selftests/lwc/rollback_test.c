@@ -422,6 +422,42 @@ TEST(X5_huge_pages)
 		ASSERT_EQ(1024, enter(fd));
 }
 
+/* A forked process counts what is as before, then the mapping is made anew */
+static long copy_then_map_anew(struct fixture *f)
+{
+	int status = 0;
+	pid_t pid = fork();
+	long i, clean = 0;
+
+	if (!pid) {
+		for (i = 0; i < NR; i++)
+			clean += f->pages[i * 4096] == 'p';
+		_exit(clean);
+	}
+	waitpid(pid, &status, 0);
+	munmap(f->pages, NR * 4096);
+	if (mmap(f->pages, NR * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_FIXED, -1, 0) != f->pages)
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* Its pages used to be put into the new mapping, where a fork missed them */
+TEST(X5_a_mapping_made_anew_can_be_copied)
+{
+	struct fixture f = { private_pages(NR + 2), copy_then_map_anew };
+	long fd, i;
+
+	/* So that it melts with no other one */
+	munmap(f.pages, 4096);
+	munmap(f.pages + (NR + 1) * 4096, 4096);
+	f.pages += 4096;
+	fill(f.pages);
+	fd = make_child(&f);
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(NR, enter(fd));
+}
+
 TEST(X5_rollback_needs_a_snapshot_and_nobody_inside)
 {
 	struct lwc_event event;
