@@ -101,6 +101,16 @@ class Context {
   /// Puts it back to its snapshot.
   [[nodiscard]] CallResult<> rollback() const { return call_result(lwc_rollback(descriptor_)); }
 
+  /// Takes rights from this descriptor: what it may still be used for.
+  [[nodiscard]] CallResult<> restrict(std::span<const lwc_spec> spec) const {
+    return call_result(lwc_restrict(descriptor_, spec.data(), static_cast<unsigned>(spec.size())));
+  }
+
+  /// Takes resources of this context into the calling one.
+  [[nodiscard]] CallResult<> overlay(std::span<const lwc_spec> spec) const {
+    return call_result(lwc_overlay(descriptor_, spec.data(), static_cast<unsigned>(spec.size())));
+  }
+
   /// Its accounts.
   [[nodiscard]] CallResult<lwc_info> query() const {
     lwc_info info;
