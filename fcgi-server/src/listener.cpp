@@ -301,6 +301,8 @@ std::string describe(const ListenAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (address.any.sa_family == AF_INET) {
     ::inet_ntop(AF_INET, &address.v4.sin_addr, text.data(), text.size());
+  } else if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr)) {
+    ::inet_ntop(AF_INET, &address.v6.sin6_addr.s6_addr[12], text.data(), text.size());
   } else if (address.any.sa_family == AF_INET6) {
     ::inet_ntop(AF_INET6, &address.v6.sin6_addr, text.data(), text.size());
   }

@@ -61,7 +61,7 @@ struct ListenQueue {
 };
 ListenQueue listen_queue(int listen_fd);
 
-/// "127.0.0.1", for log lines.
+/// "127.0.0.1", for log lines; also for an IPv4 client of an IPv6 socket.
 std::string describe(const ListenAddress& address);
 
 /// An IPv6 address, or an IPv4 address as a client of an IPv6 socket has it (::ffff:1.2.3.4).
