@@ -18,6 +18,7 @@ from .served import PATIENCE, Served
 
 SNAPSHOT_SCRIPT = """
     $resumed = function_exists('lwc_snapshot') && lwc_snapshot();
+    if (isset($_GET['slow'])) usleep(100_000);
     echo $resumed ? 'resumed' : 'cold';
     """
 
@@ -53,17 +54,24 @@ def running(served):
     for _ in range(20):
         assert served.get(site).text == "resumed"
         assert served.get(plain).text == "plain"
+    for _ in range(5):
+        assert ask_both(served, site) == ["resumed"] * 2
     return site, plain
+
+
+def ask_both(served, site):
+    """Both workers at once: the second client finds the first one's worker busy."""
+    with served.connect() as first, served.connect() as second:
+        for connection in (first, second):
+            connection.send_request(served.params(site, query="slow=1"))
+        return [connection.read_response().text for connection in (first, second)]
 
 
 def comes_back(served, site, plain, before):
     """Whether snapshots and processes are there again. A worker makes its part of a snapshot when it is asked for it,
     so both workers are asked, at once and more than once."""
     def asked():
-        with served.connect() as first, served.connect() as second:
-            for connection, script in ((first, site), (second, site)):
-                connection.send_request(served.params(script))
-            texts = [connection.read_response().text for connection in (first, second)]
+        texts = ask_both(served, site)
         return ask(served, plain) == "plain" and texts == ["resumed"] * 2 and shape(served) == before
 
     return wait_until(asked, PATIENCE, 0.1)
