@@ -118,6 +118,9 @@ void Pool::on_spawned(const TemplateEvent& event) {
     slot.starting.erase(asked);
   }
   slot.holders.push_back({event.pid, event.snapshot, monotonic_ns()});
+  if (Slot& shared = board_->slot(event.slot); shared.baton.load() == event.snapshot) {
+    shared.server_pid = event.pid;  // for the status page, until the holder says so itself
+  }
   const log::Level level =
       std::exchange(slot.replacing, false) ? log::Level::Notice : log::Level::Debug;
   log::write(

@@ -42,6 +42,7 @@ void Journal::clear() {
   used_fds.clear();
   locked_fds.clear();
   aliases.clear();
+  content_aliases.clear();
   unknown_aliases = false;
   other_locked_fds.clear();
   itimers = 0;

@@ -86,6 +86,7 @@ struct Journal {
   FdSet locked_fds;              // of the snapshot: POSIX locks may have changed
   FdSet other_locked_fds;        // of the snapshot: flock or open file description locks likewise
   FdSet aliases;                 // duplicates of the snapshot's, by whatever number
+  FdSet content_aliases;         // those of them that hold something for others to find
   bool unknown_aliases = false;  // any descriptor may be one
   std::uint8_t itimers = 0;      // bit per interval timer that was set
   std::uint64_t changed_signals = 0;

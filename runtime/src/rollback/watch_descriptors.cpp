@@ -22,6 +22,7 @@ void opened(State& state, long fd) {
   }
   int number = static_cast<int>(fd);
   journal.aliases.remove(number);
+  journal.content_aliases.remove(number);
   if (state.process.is_base_fd(number)) {
     journal.lost_fds.add(number);
   } else if (state.phase == Phase::Server) {
@@ -40,6 +41,7 @@ void closed(State& state, long fd) {
   }
   int number = static_cast<int>(fd);
   journal.aliases.remove(number);
+  journal.content_aliases.remove(number);
   if (state.process.is_base_fd(number)) {
     journal.lost_fds.add(number);
   } else if (state.phase == Phase::Server) {
@@ -93,15 +95,16 @@ void after_other_lock(State& state, long fd) {
   }
 }
 
-/// What a read or write of it leaves behind is found by the next request.
+/// Might what is read from it or written to it be found by the next request?
+bool has_contents(const State& state, long fd) {
+  const Journal& journal = state.journal;
+  return state.process.has_contents(static_cast<int>(fd)) || journal.unknown_aliases ||
+         journal.content_aliases.contains(static_cast<int>(fd));
+}
+
 void read_or_written(State& state, long fd) {
   used(state, fd);
-  if (state.phase != Phase::Child || !state.process.any_contents()) {
-    return;
-  }
-  bool alias =
-      state.journal.unknown_aliases || state.journal.aliases.contains(static_cast<int>(fd));
-  if (alias || state.process.has_contents(static_cast<int>(fd))) {
+  if (state.phase == Phase::Child && state.process.any_contents() && has_contents(state, fd)) {
     state.journal.taint("a pipe or event descriptor of the snapshot was used");
   }
 }
@@ -110,6 +113,7 @@ void read_or_written(State& state, long fd) {
 // followed: they are restored in any case.
 void duplicated(State& state, long fd, long duplicate) {
   bool was_shared = is_shared(state, fd);
+  bool had_contents = has_contents(state, fd);
   opened(state, duplicate);
   if (!was_shared || state.phase != Phase::Child || duplicate == fd) {
     return;
@@ -121,6 +125,9 @@ void duplicated(State& state, long fd, long duplicate) {
   }
   if (duplicate < kMaxFds) {
     state.journal.aliases.add(static_cast<int>(duplicate));
+    if (had_contents) {
+      state.journal.content_aliases.add(static_cast<int>(duplicate));
+    }
   } else {
     state.journal.unknown_aliases = true;
   }
