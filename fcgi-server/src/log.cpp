@@ -22,6 +22,7 @@ Status open(const config::GlobalConfig& config, bool force_stderr) {
   settings.syslog_ident = config.syslog_ident;
   settings.syslog_facility = config.syslog_facility;
   settings.use_path = config.daemonize || (::isatty(STDERR_FILENO) == 0 && !force_stderr);
+  settings.keep_stderr = !config.daemonize;
   return logger().open(std::move(settings));
 }
 

@@ -18,6 +18,7 @@
 
 #include "limits.hpp"
 #include "log.hpp"
+#include "log/logger.hpp"
 #include "lwc/engine.hpp"
 #include "service_manager.hpp"
 
@@ -509,6 +510,7 @@ void Master::reload() {
   OldWorkers::to_environment(sockets, workers, fds);
   log::notice("", "reloading: execvp(\"" + options_.arguments[0] + "\", {" +
                       quoted(options_.arguments) + "})");
+  const log::OriginalStderr for_successor(log::logger());
   exec_self(options_.arguments);
   log::error("", errno_error("failed to reload: execvp() failed").message);
   ::exit(EXIT_FAILURE);

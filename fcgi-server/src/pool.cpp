@@ -12,6 +12,7 @@
 
 #include "listener.hpp"
 #include "log.hpp"
+#include "log/logger.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "pool_process.hpp"
 #include "process_memory.hpp"
@@ -86,6 +87,7 @@ Status Pool::open_access_log() {
   if (!config_.access_log || config_.access_log->empty()) {
     return ok();
   }
+  const log::OriginalStderr stderr_as_named(log::logger());
   UniqueFd file(::open(config_.access_log->c_str(),
                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR));
   if (!file) {

@@ -199,6 +199,7 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   LogChannel& log = process.log;
   const pid_t master = ::getppid();
   reset_signals();
+  log::logger().forget_original_stderr();
   // Two descriptors for one end: one for the engine, one to say why there is none.
   UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
   EngineChoice choice;

@@ -120,14 +120,22 @@ void Logger::make_sinks() {
   logger_->set_level(to_spdlog(settings_.level));
 }
 
-void Logger::launched() {
-  if (settings_.use_path && opened_) {
-    if (file_) {
-      ::dup2(file_.get(), STDERR_FILENO);
-    } else if (const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC)); null) {
-      ::dup2(null.get(), STDERR_FILENO);
-    }
+void Logger::redirect_stderr() const {
+  if (!settings_.use_path || !opened_) {
+    return;
   }
+  if (file_) {
+    ::dup2(file_.get(), STDERR_FILENO);
+  } else if (const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC)); null) {
+    ::dup2(null.get(), STDERR_FILENO);
+  }
+}
+
+void Logger::launched() {
+  if (settings_.keep_stderr && settings_.use_path && opened_) {
+    original_stderr_.reset(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  }
+  redirect_stderr();
   launched_ = true;
   logger_.reset();
   make_sinks();
@@ -144,8 +152,8 @@ Status Logger::reopen() {
   if (::dup3(anew->get(), file_.get(), O_CLOEXEC) < 0) {
     return errno_error("cannot replace the log's descriptor");
   }
-  if (launched_ && settings_.use_path) {
-    ::dup2(file_.get(), STDERR_FILENO);
+  if (launched_) {
+    redirect_stderr();
   }
   return ok();
 }
@@ -190,6 +198,18 @@ void Logger::write_raw(std::string_view text) {
   write_fully(line_fd(), text);
   if (copies_to_stderr()) {
     write_fully(STDERR_FILENO, text);
+  }
+}
+
+OriginalStderr::OriginalStderr(const Logger& logger) : logger_(logger) {
+  if (logger_.original_stderr() >= 0) {
+    ::dup2(logger_.original_stderr(), STDERR_FILENO);
+  }
+}
+
+OriginalStderr::~OriginalStderr() {
+  if (logger_.original_stderr() >= 0) {
+    logger_.redirect_stderr();
   }
 }
 

@@ -31,6 +31,9 @@ struct LoggerSettings {
   /// False: a person looks on (foreground on a terminal, or -O); the path is opened, so that its
   /// faults are known, but standard error gets the lines.
   bool use_path = true;
+  /// What standard error was before launched() is kept, for OriginalStderr. Not for a daemon: it
+  /// has none.
+  bool keep_stderr = false;
 };
 
 class Logger {
@@ -64,6 +67,13 @@ class Logger {
   /// Writes as it stands, to where lines go.
   void write_raw(std::string_view text);
 
+  /// Standard error as it was before launched(); -1: it is the same still, or was not kept.
+  int original_stderr() const { return original_stderr_.get(); }
+  /// In a pool's process: what serves requests must not have it.
+  void forget_original_stderr() { original_stderr_.reset(); }
+  /// Standard error as launched() leaves it.
+  void redirect_stderr() const;
+
  private:
   void make_sinks();
   bool to_syslog() const;
@@ -72,10 +82,24 @@ class Logger {
 
   LoggerSettings settings_;
   UniqueFd file_;
+  UniqueFd original_stderr_;
   bool opened_ = false;
   bool launched_ = false;
   LineContext context_;
   std::shared_ptr<spdlog::logger> logger_;
+};
+
+/// While it lives, standard error is what the daemon was started with: what /dev/stderr means to an
+/// administrator, and what a successor has to start with.
+class OriginalStderr {
+ public:
+  explicit OriginalStderr(const Logger& logger);
+  ~OriginalStderr();
+  OriginalStderr(const OriginalStderr&) = delete;
+  OriginalStderr& operator=(const OriginalStderr&) = delete;
+
+ private:
+  const Logger& logger_;
 };
 
 }  // namespace lwc::log
