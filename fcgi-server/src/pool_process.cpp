@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -123,7 +124,8 @@ status::PageOptions page_options(const config::PoolConfig& pool) {
 }
 
 /// An address that is none lets nobody in: a mistake must not open the pool.
-std::optional<std::vector<PeerAddress>> allowed_clients(const config::PoolConfig& pool) {
+std::optional<std::vector<PeerAddress>> allowed_clients(const config::PoolConfig& pool,
+                                                        std::vector<std::string>& complaints) {
   if (pool.listen_is_unix || !pool.listen_allowed_clients) {
     return std::nullopt;
   }
@@ -135,12 +137,12 @@ std::optional<std::vector<PeerAddress>> allowed_clients(const config::PoolConfig
     if (std::optional<PeerAddress> address = peer_address(word)) {
       allowed.push_back(*address);
     } else if (!word.empty()) {
-      worker_error("Wrong IP address '" + word + "' in listen.allowed_clients");
+      complaints.push_back("Wrong IP address '" + word + "' in listen.allowed_clients");
     }
     begin = end + 1;
   }
   if (allowed.empty()) {
-    worker_error("There are no allowed addresses");
+    complaints.emplace_back("There are no allowed addresses");
   }
   return allowed;
 }
@@ -156,7 +158,12 @@ WorkerOptions worker_options(const config::PoolConfig& pool) {
   options.catch_output = pool.catch_workers_output;
   options.status_path = pool.pm_status_path.value_or("");
   options.ping_path = pool.ping_path.value_or("");
-  options.allowed_clients = allowed_clients(pool);
+  options.allowed_clients = allowed_clients(pool, options.complaints);
+  if (!options.catch_output) {
+    // A worker's words would be lost, and with them why nobody gets in.
+    std::for_each(options.complaints.begin(), options.complaints.end(), worker_error);
+    options.complaints.clear();
+  }
   return options;
 }
 

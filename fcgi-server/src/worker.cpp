@@ -79,6 +79,9 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
   }
   state_ = new (memory) State;
   set_up_output();
+  if (own_ == kBaseSnapshot) {  // once for a worker, not for each of its snapshots
+    std::for_each(options_.complaints.begin(), options_.complaints.end(), worker_error);
+  }
   delete_uploads();  // of a request that took its worker with it
   state_->log_generation = options_.access.generation;
   g_dead_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

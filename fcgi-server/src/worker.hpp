@@ -27,9 +27,10 @@ struct WorkerOptions {
   bool track_finished = false;  ///< terminate_timeout goes on after fastcgi_finish_request()
   std::uint64_t max_requests = 0;
   bool snapshots = true;
-  bool catch_output = false;  ///< catch_workers_output
-  std::string status_path;    ///< empty: none
-  std::string ping_path;      ///< empty: none
+  bool catch_output = false;            ///< catch_workers_output
+  std::string status_path;              ///< empty: none
+  std::string ping_path;                ///< empty: none
+  std::vector<std::string> complaints;  ///< about the configuration, for each worker to make
   AccessOptions access;
 };
 
