@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -59,6 +61,20 @@ void handle(int signal, void (*handler)(int)) {
   ::sigaction(signal, &action, nullptr);
 }
 
+// Standard input is open once for all workers: what a request does to its flags, a request of
+// another worker would see meanwhile. One that this user may not open stays shared.
+void take_own_standard_input() {
+  struct stat about {};
+  if (::fstat(STDIN_FILENO, &about) != 0 || !S_ISCHR(about.st_mode)) {
+    return;  // to open a pipe could block
+  }
+  int access = ::fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE;
+  UniqueFd own(::open("/proc/self/fd/0", access | O_NOCTTY | O_CLOEXEC));
+  if (own.get() >= 0) {
+    ::dup2(own.get(), STDIN_FILENO);
+  }
+}
+
 // The bytes of one request's head. Static: a holder serves one request at a time.
 std::array<unsigned char, kPeek> g_peek;
 
@@ -78,6 +94,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  take_own_standard_input();
   set_up_output();
   if (own_ == kBaseSnapshot) {  // once for a worker, not for each of its snapshots
     std::for_each(options_.complaints.begin(), options_.complaints.end(), worker_error);
