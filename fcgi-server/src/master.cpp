@@ -130,11 +130,27 @@ Status Master::start_pools() {
     const std::optional<std::string>& shown = pool->config().status_of;
     auto of = std::find_if(pools_.begin(), pools_.end(),
                            [&](const auto& one) { return one->config().name == shown; });
-    if (Status started = pool->start(of != pools_.end() ? &(*of)->board() : nullptr); !started) {
+    if (Status started = pool->start(of != pools_.end() ? &(*of)->board() : nullptr,
+                                     [this] { return private_fds(); });
+        !started) {
       return started;
     }
   }
   return ok();
+}
+
+// What no other process is to have of what is open here.
+std::vector<int> Master::private_fds() const {
+  std::vector<int> fds{signals_.get(), log_.master_fd(), options_.startup.get()};
+  for (const auto& pool : pools_) {
+    const std::vector<int> of_pool = pool->all_fds();
+    fds.insert(fds.end(), of_pool.begin(), of_pool.end());
+  }
+  for (const InheritedSocket& one : unclaimed_) {
+    fds.push_back(one.fd);
+  }
+  fds.insert(fds.end(), old_.fds().begin(), old_.fds().end());
+  return fds;
 }
 
 Status Master::open_sockets() {

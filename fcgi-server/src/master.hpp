@@ -35,6 +35,7 @@ class Master {
   Status start();
   Status open_sockets();
   Status start_pools();
+  std::vector<int> private_fds() const;
   Status block_signals();
   std::int64_t request_check_interval() const;
   void loop();

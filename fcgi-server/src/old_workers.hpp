@@ -28,10 +28,12 @@ class OldWorkers {
   void signal_all(int signal) const;
   bool on_exit(pid_t pid);
   bool empty() const { return pids_.empty(); }
+  /// Their way to the master, kept open until they have ended.
+  const std::vector<int>& fds() const { return fds_; }
 
  private:
   std::vector<pid_t> pids_;
-  std::vector<int> fds_;  // their way to the master, kept open until they have ended
+  std::vector<int> fds_;
 };
 
 }  // namespace lwc

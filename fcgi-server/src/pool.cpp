@@ -75,8 +75,9 @@ Status Pool::make_board() {
   return ok();
 }
 
-Status Pool::start(PoolBoard* shown) {
+Status Pool::start(PoolBoard* shown, std::function<std::vector<int>()> masters_fds) {
   shown_ = shown;
+  masters_fds_ = std::move(masters_fds);
   if (Status opened = open_access_log(); !opened) {
     return opened;
   }
@@ -121,6 +122,7 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
   }
   if (pid == 0) {
     pair->master.reset();
+    close_masters_fds();
     ::poll(nullptr, 0, static_cast<int>(pause.count()));
     run_base_template({config_, engine_, listen_fd(), access_log_.get(), *board_,
                        shown_ != nullptr ? *shown_ : *board_, log_},
@@ -132,6 +134,18 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
   base.started_ns = monotonic_ns();
   templates_.insert_or_assign(kBaseSnapshot, std::move(base));
   return ok();
+}
+
+// In the base template, and so for all that is forked from it: other pools' sockets, and the ways
+// to workers. A message to a process that has ended must not find somebody who still has its inbox
+// open, nor a request another worker's connection.
+void Pool::close_masters_fds() const {
+  std::vector<int> own{listen_fd(), access_log_.get()};
+  for (int fd : masters_fds_()) {
+    if (fd >= 0 && std::find(own.begin(), own.end(), fd) == own.end()) {
+      ::close(fd);
+    }
+  }
 }
 
 void Pool::add_fds(std::vector<pollfd>& fds) const {

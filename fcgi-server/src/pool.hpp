@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,8 +35,9 @@ class Pool {
   /// Makes the shared memory.
   Status make_board();
   /// Forks the base template. `shown`: the board that the status page tells of, where that is
-  /// another pool's (pm.status_listen).
-  Status start(PoolBoard* shown);
+  /// another pool's (pm.status_listen). `masters_fds`: what the master has open and no other
+  /// process is to have; asked for each time one is forked.
+  Status start(PoolBoard* shown, std::function<std::vector<int>()> masters_fds);
 
   /// Descriptors to watch for reading.
   void add_fds(std::vector<pollfd>& fds) const;
@@ -70,6 +72,8 @@ class Pool {
   std::vector<pid_t> holder_pids() const;
   /// Descriptors that workers need until they have ended, kept open over a reload.
   std::vector<int> worker_fds() const;
+  /// All that the master has open for this pool.
+  std::vector<int> all_fds() const;
 
   const config::PoolConfig& config() const { return config_; }
   int listen_fd() const { return listener_.fd.get(); }
@@ -119,6 +123,7 @@ class Pool {
   // pool.cpp: templates and snapshots
   Status start_base(std::chrono::milliseconds pause = {});
   Status open_access_log();
+  void close_masters_fds() const;
   void on_template(SnapshotId id);
   void on_ready(SnapshotId id, Template& which, const TemplateEvent& event);
   void on_failed(SnapshotId id, std::string_view reason);
@@ -174,6 +179,7 @@ class Pool {
   std::string engine_;
   PoolBoardPtr board_;
   PoolBoard* shown_ = nullptr;
+  std::function<std::vector<int>()> masters_fds_;
   std::optional<SlowLog> slow_log_;
   std::map<SnapshotId, Template> templates_;
   std::vector<WorkerSlot> slots_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 
 #include "pool.hpp"
 
@@ -118,6 +119,22 @@ bool Pool::has_processes() const {
   return !holder_pids().empty() ||
          std::any_of(templates_.begin(), templates_.end(),
                      [](const auto& item) { return item.second.pid > 0 || item.second.handle; });
+}
+
+std::vector<int> Pool::all_fds() const {
+  std::vector<int> fds = worker_fds();
+  fds.push_back(listen_fd());
+  fds.push_back(access_log_.get());
+  for (const auto& [id, one] : templates_) {
+    fds.push_back(one.handle ? one.handle.fd() : -1);
+  }
+  std::vector<pollfd> pipes;
+  for (const WorkerSlot& slot : slots_) {
+    slot.output.add_fds(pipes);
+  }
+  std::transform(pipes.begin(), pipes.end(), std::back_inserter(fds),
+                 [](const pollfd& pipe) { return pipe.fd; });
+  return fds;
 }
 
 std::vector<int> Pool::worker_fds() const {

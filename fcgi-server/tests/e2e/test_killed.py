@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import LwcFpm, Workspace
+from harness import LwcFpm, Pool, Workspace
 from harness.fastcgi import ConnectionClosed, ProtocolError
-from harness.processes import descendants_of, process_tree, wait_until
+from harness.processes import children_of, descendants_of, process_tree, wait_until
 
 from .served import PATIENCE, Served
 
@@ -127,9 +127,48 @@ def test_all_workers_at_once(lwc):
     assert comes_back(lwc, site, plain, before), (before, shape(lwc), lwc.daemon.logs())
 
 
-def test_master(lwc):
+def sockets_of(pid):
+    """The inodes of the sockets it has open."""
+    links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+    return {link for link in links if link.startswith("socket:")}
+
+
+def listening_inode(path):
+    """The inode of a listening Unix socket."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return next(f"socket:[{words[6]}]" for words in lines if words[-1] == path and words[5] == "01")
+
+
+def test_base_template_started_anew_has_only_what_it_needs(lwc):
+    """Neither another pool's socket nor a way to any worker is open in it, and so in none of its children: a request
+    could take what is not meant for it, and a message to a dead worker would wait for ever instead of failing."""
+    socket = str(lwc.space.path / "other.sock")
+    lwc.prepare(children=1, pools=(Pool("other", 1, listen=socket),))
+    lwc.start()
+    first = children_of(lwc.daemon.pid)
+    listening = {listening_inode(path) for path in (lwc.daemon.socket, socket)}
+    assert all(len(listening & sockets_of(pid)) == 1 for pid in first)
+    sizes = sorted(len(sockets_of(pid)) for pid in first)
+    for pid in first:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: len(children_of(lwc.daemon.pid)) == len(first)
+                      and not set(first) & set(children_of(lwc.daemon.pid)), PATIENCE)
+    for _ in range(3):
+        assert lwc.get("echo 'plain';").text == "plain"
+    second = children_of(lwc.daemon.pid)
+    assert all(len(listening & sockets_of(pid)) == 1 for pid in second)
+    assert sorted(len(sockets_of(pid)) for pid in second) == sizes
+
+
+@pytest.mark.parametrize("base_killed_before", [False, True])
+def test_master(lwc, base_killed_before):
     """Nothing outlives it, and it can be started again on the same socket."""
     site, plain = running(lwc)
+    before = shape(lwc)
+    if base_killed_before:
+        os.kill(children_of(lwc.daemon.pid)[0], signal.SIGKILL)
+        assert comes_back(lwc, site, plain, before)
     family = descendants_of(lwc.daemon.pid)
     lwc.daemon.process.kill()
     assert lwc.daemon.wait() == -signal.SIGKILL
