@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 
+#include "process_title.hpp"
 #include "worker.hpp"
 
 namespace lwc {
@@ -100,6 +101,10 @@ void ChildHost::snapshot_wanted() noexcept {
   text.copy(slot.want.data(), text.size());
   slot.want_size = static_cast<std::uint32_t>(text.size());
   slot.exchange.report.wants_snapshot = 1;
+}
+
+void ChildHost::warming_up(const char* script) noexcept {
+  set_process_title("pool " + worker_.pool_name() + ", snapshot of " + script);
 }
 
 // Where there is no more room, a file is left behind if the request is killed.

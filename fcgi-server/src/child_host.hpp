@@ -23,6 +23,7 @@ class ChildHost final : public php::Host {
   void request_ended(const php::RequestEnd& end) noexcept override;
   const php::OwnPage* own_page(const php::OwnPageRequest& request) noexcept override;
   void snapshot_wanted() noexcept override;
+  void warming_up(const char* script) noexcept override;
   void upload_stored(const char* path) noexcept override;
   void log(php::LogLevel level, const char* text) noexcept override;
   bool status(StatusVisitor add, void* context) noexcept override;

@@ -9,6 +9,7 @@
 #include "log.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "master.hpp"
+#include "process_title.hpp"
 #include "service_manager.hpp"
 
 namespace {
@@ -62,6 +63,7 @@ int run(const config::CommandLine& command_line, const config::Options& options,
     }
     master.startup = std::move(*startup);
   }
+  set_process_title("master process (" + config->path + ")");
   return Master(std::move(*config), std::move(master)).run();
 }
 
@@ -85,5 +87,6 @@ int main(int argc, char** argv) {
   MasterOptions master;
   master.sockets = std::move(*sockets);
   master.arguments.assign(argv, argv + argc);
+  reserve_process_title(argc, argv);
   return run(command_line, options, std::move(master));
 }

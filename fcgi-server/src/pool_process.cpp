@@ -22,6 +22,7 @@
 #include "lwc/engine.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "lwc/template.hpp"
+#include "process_title.hpp"
 #include "worker.hpp"
 
 namespace lwc {
@@ -205,6 +206,7 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   PoolBoard& board = process.board;
   LogChannel& log = process.log;
   const pid_t master = ::getppid();
+  set_process_title("pool " + pool.name + ", base template");
   reset_signals();
   log::logger().forget_original_stderr();
   // Two descriptors for one end: one for the engine, one to say why there is none.

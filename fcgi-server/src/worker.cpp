@@ -21,6 +21,7 @@
 #include "log/sinks.hpp"
 #include "lwc/fault_handler.hpp"
 #include "management_record.hpp"
+#include "process_title.hpp"
 #include "slot_protocol.hpp"
 
 namespace lwc {
@@ -94,6 +95,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  set_process_title("pool " + options_.pool);
   take_own_standard_input();
   set_up_output();
   if (own_ == kBaseSnapshot) {  // once for a worker, not for each of its snapshots

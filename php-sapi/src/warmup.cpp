@@ -226,6 +226,7 @@ void prepare(const Job& job) {
   if (!script.starts_with('/')) {
     pool().engine->abandon("a warm-up needs the absolute path of a script, not \"" + script + "\"");
   }
+  pool().host->warming_up(script.c_str());
   g_open_before = open_descriptors();
   g_transport.begin(std::move(warmup));
   begin_files({script, {}, {}}, g_transport);

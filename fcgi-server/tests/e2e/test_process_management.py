@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +182,33 @@ def test_several_pools(fresh):
     assert first != second
     assert json.loads(second)[1:5] == ["33M", "5", "1", "blue"] and json.loads(first)[4] == "red"
     assert json.loads(second)[0] == 65534
+
+
+def titles(served):
+    """What ps shows of the master and all below it, without the name of the program."""
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+             for pid in served.processes()]
+    return [line.partition(": ")[2] for line in lines]
+
+
+def test_titles(fresh):
+    """A process's command line says what it is, as php-fpm's; ours has templates besides."""
+    fresh.start(2, settings={"env[KEPT]": "$HOME"})
+    config = fresh.daemon.config_path
+    shown = titles(fresh)
+    assert shown[0] == f"master process ({config})"
+    assert shown.count("pool www") == 2
+    assert set(shown[1:]) <= {"pool www", "pool www, base template"}
+    # The environment, which lay where the titles are, is still there.
+    assert fresh.get("echo getenv('KEPT');").text == os.environ["HOME"]
+    fresh.daemon.process.send_signal(signal.SIGUSR2)
+    assert wait_until(lambda: fresh.daemon.log().count("ready to handle connections") == 2, PATIENCE)
+    assert titles(fresh)[0] == f"master process ({config})"
+    assert fresh.get("echo getenv('KEPT');").text == os.environ["HOME"]
+
+
+def test_title_of_a_snapshot(lwc):
+    script = lwc.script("if (function_exists('lwc_snapshot')) lwc_snapshot(); echo 'there';")
+    lwc.start(1, lwc={"warmup": [script]})
+    assert lwc.get(script).text == "there"
+    assert sorted(titles(lwc)[1:]) == ["pool www", "pool www", "pool www, base template", f"pool www, snapshot of {script}"]

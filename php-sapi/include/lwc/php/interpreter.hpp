@@ -94,6 +94,8 @@ class Host {
   /// A file was made for what the client uploads. PHP deletes it at the end of the request; when
   /// the request does not come to its end, the host has to.
   virtual void upload_stored(const char* /*path*/) noexcept {}
+  /// This process becomes the template of the script's snapshot: its warm-up begins.
+  virtual void warming_up(const char* /*script*/) noexcept {}
   virtual void log(LogLevel level, const char* text) noexcept = 0;
   /// The rows of fpm_get_status(): fills them in by calling `add` for each; false: not known.
   /// `text` null: the row is `number`. A row "procs" begins a process, the rows after it are its.
