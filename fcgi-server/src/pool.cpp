@@ -28,7 +28,7 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kEarlyExitKept =
     10 * kSecond;  // long enough for any message, too short for a pid to come again
 constexpr std::int64_t kWarmupLimit = 120 * kSecond;
-constexpr std::int64_t kRetryAfter = 30 * kSecond;       // a warm-up that failed
+constexpr std::int64_t kRetryAfter = 10 * kSecond;       // a warm-up that failed
 constexpr std::chrono::milliseconds kBasePause = 500ms;  // after a base template that failed
 
 std::string script_of(const std::string& warmup) {

@@ -151,7 +151,8 @@ class Pool {
   void on_holder_exit(std::uint32_t index, const Holder& holder, int status);
   void fill_gap(std::uint32_t index, const Holder& dead);
   void reroute_to_base(std::uint32_t index, SnapshotId from);
-  void send_recover(std::uint32_t index, SnapshotId to);
+  void recover_baton(std::uint32_t index, SnapshotId sender);
+  void give_base_baton(std::uint32_t index, const std::vector<int>& connection);
   void end_slot(std::uint32_t index);
   void replace_worker(std::uint32_t index);
   enum class ExitReason { Unbidden, ProcessManagement, Expected };

@@ -111,6 +111,16 @@ std::string describe_request(const Slot& slot) {
          (slot.query[0] != '\0' ? "?" : "") + slot.query.data() + "\")";
 }
 
+std::uint32_t Slot::send_baton(SnapshotId from, SnapshotId to) {
+  std::uint32_t number = transfers.fetch_add(1) + 1;
+  if (number == 0) {  // once around
+    number = transfers.fetch_add(1) + 1;
+  }
+  baton_from = from;  // before the baton: who sees that it travels must see whose message it is
+  baton = Baton{to, number};
+  return number;
+}
+
 void set_active(PoolBoard& board, Slot& slot, bool active) {
   const std::uint32_t before = slot.active.exchange(active ? 1 : 0);
   if (before == 1 && !active) {

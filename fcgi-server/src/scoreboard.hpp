@@ -32,21 +32,27 @@ enum Stop : std::uint32_t {
   kDrain = 2,     ///< when nobody waits in line any more: the whole daemon ends
 };
 
-/// The baton of a slot nobody serves any more.
+/// Where the baton of a slot is that nobody serves any more.
 inline constexpr SnapshotId kNobody = 0xffffffff;
 
-/// The baton while it is on its way to the holder of `snapshot`.
-inline constexpr SnapshotId in_transit(SnapshotId snapshot) {
-  return snapshot | 0x80000000;
-}
+/// Who serves a slot. One word, which changes in one step.
+struct Baton {
+  SnapshotId at = kBaseSnapshot;  ///< the snapshot whose holder has it, or is to get it
+  std::uint32_t transfer = 0;     ///< 0: it is there; else the number of the message it travels in
+
+  bool is_held_by(SnapshotId snapshot) const { return at == snapshot && transfer == 0; }
+  bool operator==(const Baton&) const = default;
+};
 
 /// One worker slot. Written by whoever holds the slot's baton (server and child in turn); `stop` by
 /// the master.
 struct Slot {
   Exchange exchange;
-  std::atomic<std::uint32_t> in_use{0};          ///< the master has given the slot to a worker
-  std::atomic<SnapshotId> baton{kBaseSnapshot};  ///< the snapshot whose holder serves the slot now
-  std::atomic<std::uint32_t> stop{kGoOn};        ///< a Stop
+  std::atomic<std::uint32_t> in_use{0};  ///< the master has given the slot to a worker
+  std::atomic<Baton> baton{Baton{}};
+  std::atomic<SnapshotId> baton_from{kNobody};  ///< who sent it last; kNobody: the master
+  std::atomic<std::uint32_t> transfers{0};      ///< how often it was sent
+  std::atomic<std::uint32_t> stop{kGoOn};       ///< a Stop
   std::atomic<Stage> stage{Stage::Idle};
   std::atomic<std::uint32_t> active{0};              ///< counted in PoolBoard::active
   std::atomic<std::int32_t> server_pid{0};           ///< the holder that has the baton
@@ -72,7 +78,11 @@ struct Slot {
   std::array<char, 8192> uploads{};  ///< files of the request's uploads, each with its ending zero
   std::atomic<std::uint32_t> want_size{0};  ///< bytes used of `want`
   std::array<char, 8192> want{};  ///< encoded php::Warmup of a site that asks for a snapshot
+
+  /// The baton is on its way to `to` from here on; the number that its message has to carry.
+  std::uint32_t send_baton(SnapshotId from, SnapshotId to);
 };
+static_assert(std::atomic<Baton>::is_always_lock_free);
 
 enum class SnapshotState : std::uint32_t {
   Free,

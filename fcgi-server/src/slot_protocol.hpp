@@ -16,12 +16,12 @@ enum class SlotMessage : std::uint32_t {
   Link,    ///< snapshot; descriptor: the sending end of that holder's inbox
   NoLink,  ///< there is no such snapshot (any more)
   Log,     ///< descriptor: the access log
-  // holder -> holder, on an inbox
+  // holder -> holder, master -> base holder, on an inbox
   Baton,  ///< serve the slot from here on; with a descriptor: begin with the request on this
           ///< connection
   // master -> holder, on an inbox
-  Recover,  ///< the baton was on its way here when its sender died: serve the slot, unless it has
-            ///< arrived after all
+  Recover,  ///< number: serve the slot if the baton is still on its way here under that number: its
+            ///< sender died before it had sent it
 };
 
 }  // namespace lwc

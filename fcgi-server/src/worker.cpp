@@ -171,7 +171,7 @@ void Worker::leave() {
   if (state_->connection >= 0) {
     drop_connection();
   }
-  slot_->baton = kNobody;
+  slot_->baton = Baton{kNobody};
   slot_->stage = Stage::Ended;
   set_active(board_, *slot_, false);
 }
@@ -195,7 +195,7 @@ void Worker::retire(std::string_view reason) {
 
 bool Worker::next(Job& job) {
   for (;;) {
-    if (slot_->baton.load() != own_ && !wait_for_baton()) {
+    if (!wait_for_baton()) {
       return false;
     }
     if (state_->handed) {
@@ -229,7 +229,7 @@ bool Worker::next(Job& job) {
       begin_request(job);
       return true;
     }
-    if (slot_->baton.load() == own_ && !give_baton(kBaseSnapshot, state_->connection)) {
+    if (slot_->baton.load().is_held_by(own_) && !give_baton(kBaseSnapshot, state_->connection)) {
       send_error_page(state_->connection, head_.request_id, 503);
       drop_connection();
     }
@@ -238,43 +238,69 @@ bool Worker::next(Job& job) {
 
 // True once this holder serves the slot; false: it is to end.
 bool Worker::wait_for_baton() {
-  while (slot_->baton.load() != own_) {
-    SnapshotId holder = slot_->baton.load();
+  if (!state_->looked_into_inbox) {
+    // The holder before this one may have died with the baton and with a request still in here.
+    while (take_message() == Received::Message) {
+    }
+    state_->looked_into_inbox = true;
+  }
+  for (;;) {
+    const Baton baton = slot_->baton.load();
+    if (baton.is_held_by(own_)) {
+      return true;
+    }
     // A baton on its way to a holder that has just left is taken over by the base (Pool::fill_gap).
-    bool retired = !board_.is_current(own_) && holder != in_transit(own_);
-    if (holder == kNobody || retired) {
+    bool retired = !board_.is_current(own_) && baton.at != own_;
+    if (baton.at == kNobody || retired) {
       return false;
     }
     std::array<pollfd, 2> wait{pollfd{inbox_.get(), POLLIN, 0}, pollfd{control_.get(), 0, 0}};
-    if (::poll(wait.data(), wait.size(), kBatonPollMs) <= 0) {
-      continue;
+    if (::poll(wait.data(), wait.size(), kBatonPollMs) > 0 && take_message() != Received::Message &&
+        wait[1].revents != 0) {
+      return false;  // the master is gone
     }
-    Message message;
-    if ((wait[0].revents & POLLIN) == 0 ||
-        receive_message(inbox_.get(), message, false) != Received::Message) {
-      if (wait[1].revents != 0) {
-        return false;  // the master is gone
+  }
+}
+
+// Takes one message out of the inbox, and the baton if it came with it.
+Received Worker::take_message() {
+  std::uint32_t kind = 0;
+  Received received = peek_message(inbox_.get(), kind);
+  if (received != Received::Message) {
+    return received;
+  }
+  if (kind == static_cast<std::uint32_t>(SlotMessage::Baton)) {
+    // Before the message is taken: whoever comes after this holder, should it die here, finds
+    // both, or has the baton to go on with.
+    slot_->baton = Baton{own_};
+  }
+  Message message;
+  received = receive_message(inbox_.get(), message, false);
+  if (received != Received::Message) {
+    return received;
+  }
+  switch (static_cast<SlotMessage>(message.kind)) {
+    case SlotMessage::Baton:
+      if (!message.fds.empty()) {
+        state_->connection = message.fds[0].release();
+        state_->handed = true;
       }
-      continue;
-    }
-    if (message.kind == static_cast<std::uint32_t>(SlotMessage::Link)) {
+      break;
+    case SlotMessage::Recover:
+      if (slot_->baton.load() == Baton{own_, message.number}) {
+        slot_->baton = Baton{own_};
+      }
+      break;
+    case SlotMessage::Link:
       if (message.fds.size() == 1 && find_link(message.snapshot) == nullptr &&
           state_->link_count < state_->links.size()) {
         state_->links[state_->link_count++] = {message.snapshot, message.fds[0].release()};
       }
-      continue;
-    }
-    if (message.kind == static_cast<std::uint32_t>(SlotMessage::Recover) &&
-        slot_->baton.load() != in_transit(own_)) {
-      continue;  // the message that was thought lost had arrived
-    }
-    slot_->baton = own_;
-    if (!message.fds.empty()) {
-      state_->connection = message.fds[0].release();
-      state_->handed = true;
-    }
+      break;
+    default:
+      break;
   }
-  return true;
+  return received;
 }
 
 // Hands the slot to its holder of `snapshot`, with the connection unless that is -1.
@@ -292,11 +318,11 @@ bool Worker::give_baton(SnapshotId snapshot, int connection) {
   if (connection >= 0) {
     fds.push_back(connection);
   }
-  // In transit: if this holder dies before the message is out, the master sends another
+  // If this holder dies before the message is out, the master sends another
   // (SlotMessage::Recover).
-  slot_->baton = in_transit(snapshot);
+  slot_->send_baton(own_, snapshot);
   if (!send_message(link, message, fds, false)) {
-    slot_->baton = own_;
+    slot_->baton = Baton{own_};
     forget_link(snapshot);
     return false;
   }

@@ -13,6 +13,7 @@
 #include "listener.hpp"
 #include "log_channel.hpp"
 #include "lwc/engine.hpp"
+#include "lwc/message.hpp"
 #include "request_head.hpp"
 #include "scoreboard.hpp"
 
@@ -62,6 +63,7 @@ class Worker final : public Server {
 
   void set_up_output();
   bool wait_for_baton();
+  Received take_message();
   bool give_baton(SnapshotId snapshot, int connection);
   int link_to(SnapshotId snapshot);
   bool should_stop();
@@ -101,6 +103,7 @@ class Worker final : public Server {
   struct State {
     int connection = -1;  // the one being served, or kept open for the client's next request
     bool has_served = false;
+    bool looked_into_inbox = false;
     bool handed = false;  // connection came with the baton and is meant for this snapshot
     std::uint16_t request_id = 0;
     int access_fd = -1;  // the access log, where it was opened anew since the template was made

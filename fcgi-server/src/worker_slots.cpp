@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Worker slots of a pool: starting holders, connecting them, and filling the gap when one dies.
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "log.hpp"
@@ -31,7 +33,7 @@ void Pool::start_worker(std::uint32_t index) {
   Slot& shared = board_->slot(index);
   shared.stop = kGoOn;
   shared.requests = 0;
-  shared.baton = kBaseSnapshot;
+  shared.baton = Baton{};
   shared.stage = Stage::Idle;
   shared.idle_since_ns = monotonic_ns();
   shared.worker_started_ns = realtime_ns();
@@ -118,7 +120,7 @@ void Pool::on_spawned(const TemplateEvent& event) {
     slot.starting.erase(asked);
   }
   slot.holders.push_back({event.pid, event.snapshot, monotonic_ns()});
-  if (Slot& shared = board_->slot(event.slot); shared.baton.load() == event.snapshot) {
+  if (Slot& shared = board_->slot(event.slot); shared.baton.load().at == event.snapshot) {
     shared.server_pid = event.pid;  // for the status page, until the holder says so itself
   }
   const log::Level level =
@@ -189,27 +191,18 @@ void Pool::answer_link(std::uint32_t index, SnapshotId snapshot) {
   [[maybe_unused]] Status sent = send_message(slot.control.get(), answer, fds, false);
 }
 
-void Pool::send_recover(std::uint32_t index, SnapshotId to) {
-  Inbox* box = inbox(index, to);
-  if (box == nullptr) {
-    return;
-  }
-  Message message;
-  message.kind = static_cast<std::uint32_t>(SlotMessage::Recover);
-  [[maybe_unused]] Status sent = send_message(box->send.get(), message, {}, false);
-}
-
 void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status) {
   WorkerSlot& slot = slots_[index];
   Slot& shared = board_->slot(index);
-  SnapshotId baton = shared.baton.load();
+  const Baton baton = shared.baton.load();
+  const bool served = baton.is_held_by(holder.snapshot);
   bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
   bool retired = !board_->is_current(holder.snapshot);
   if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS)) {
     board_->crashes.fetch_add(1);
   }
-  if (WIFSIGNALED(status) && baton == holder.snapshot &&
-      shared.exchange.child_pid.load() == holder.pid && shared.stage.load() == Stage::Running) {
+  if (WIFSIGNALED(status) && served && shared.exchange.child_pid.load() == holder.pid &&
+      shared.stage.load() == Stage::Running) {
     log::warning(config_.name, describe_request(shared) + " killed by signal " +
                                    std::to_string(WTERMSIG(status)) + " (SIG" +
                                    ::sigabbrev_np(WTERMSIG(status)) + ") from outside");
@@ -222,12 +215,15 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
   if (!slot.live) {
     return;
   }
-  bool served = baton == holder.snapshot || baton == kNobody;
-  if (stopping_ || baton == kNobody || (shared.stop.load() != 0 && served)) {
+  const bool told_to_end = stopping_ || shared.stop.load() != kGoOn;
+  if (baton.at == kNobody || (told_to_end && served)) {
     end_slot(index);
     return;
   }
   fill_gap(index, holder);
+  if (stopping_ && slot.holders.empty()) {
+    end_slot(index);
+  }
 }
 
 // A holder died that was not told to. Somebody has to take its place, and the requests on their way
@@ -235,70 +231,85 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
 void Pool::fill_gap(std::uint32_t index, const Holder& dead) {
   WorkerSlot& slot = slots_[index];
   Slot& shared = board_->slot(index);
-  SnapshotId baton = shared.baton.load();
-  bool had_baton = baton == dead.snapshot;
   auto from = templates_.find(dead.snapshot);
-  bool replaceable =
-      board_->is_current(dead.snapshot) && from != templates_.end() && from->second.ready;
+  bool replaceable = !stopping_ && board_->is_current(dead.snapshot) && from != templates_.end() &&
+                     from->second.ready;
   if (replaceable && spawn_holder(index, dead.snapshot)) {
     // What was sent to the dead one waits for the new one.
     shared.figures.add_replacement();
     slot.replacing = true;
   } else if (dead.snapshot != kBaseSnapshot) {
     reroute_to_base(index, dead.snapshot);
-  } else if (slot.holders.empty()) {
-    end_slot(
-        index);  // the base template is being replaced: process management starts a worker anew
+  } else if (stopping_) {
+    slot.inboxes.erase(kBaseSnapshot);  // who has something for it must know that nobody is there
+  }  // else the next base template brings one (restore_base_holders), and what was sent waits
+  recover_baton(index, dead.snapshot);
+}
+
+// If `sender` died with the baton on its way, its message may never have been sent. Only then: of
+// a sender that lives, the message is still to come, and with a request in it.
+void Pool::recover_baton(std::uint32_t index, SnapshotId sender) {
+  WorkerSlot& slot = slots_[index];
+  Slot& shared = board_->slot(index);
+  const Baton baton = shared.baton.load();
+  if (baton.transfer == 0 || shared.baton_from.load() != sender) {
     return;
   }
-  // It may have died between taking the baton off and sending it: its sender's message is then
-  // missing.
-  if (!had_baton) {
-    for (const auto& [snapshot, box] : slot.inboxes) {
-      if (baton == in_transit(snapshot)) {
-        send_recover(index, snapshot);
-        break;
-      }
-    }
+  auto box = slot.inboxes.find(baton.at);
+  if (box == slot.inboxes.end()) {  // and it was on its way to somebody who is gone, too
+    give_base_baton(index, {});
+    return;
   }
+  Message message;
+  message.kind = static_cast<std::uint32_t>(SlotMessage::Recover);
+  message.number = baton.transfer;
+  [[maybe_unused]] Status sent = send_message(box->second.send.get(), message, {}, false);
+}
+
+void Pool::give_base_baton(std::uint32_t index, const std::vector<int>& connection) {
+  Inbox* base = inbox(index, kBaseSnapshot);
+  if (base == nullptr) {
+    return;
+  }
+  Message message;
+  message.kind = static_cast<std::uint32_t>(SlotMessage::Baton);
+  board_->slot(index).send_baton(kNobody, kBaseSnapshot);
+  [[maybe_unused]] Status sent = send_message(base->send.get(), message, connection, false);
 }
 
 // What was sent to a holder that will never be again goes to the base, which can serve everything.
 void Pool::reroute_to_base(std::uint32_t index, SnapshotId from) {
   WorkerSlot& slot = slots_[index];
-  Slot& shared = board_->slot(index);
-  SnapshotId baton = shared.baton.load();
-  auto box = slot.inboxes.find(from);
-  bool needed = baton == from || baton == in_transit(from);
-  if (needed) {
-    shared.baton = in_transit(kBaseSnapshot);
+  auto box = slot.inboxes.extract(from);
+  if (!box.empty()) {
+    // Who has not sent yet will not be able to, and keeps the request and the baton.
+    ::shutdown(box.mapped().receive.get(), SHUT_RD);
   }
-  bool sent = false;
-  if (box != slot.inboxes.end()) {
-    Message message;
-    while (receive_message(box->second.receive.get(), message, false) == Received::Message) {
-      if (message.kind != static_cast<std::uint32_t>(SlotMessage::Baton)) {
-        continue;
-      }
-      std::vector<int> fds;
-      for (const UniqueFd& fd : message.fds) {
-        fds.push_back(fd.get());
-      }
-      if (Inbox* base = inbox(index, kBaseSnapshot)) {
-        sent = static_cast<bool>(send_message(base->send.get(), message, fds, false)) || sent;
-      }
+  const Baton baton = board_->slot(index).baton.load();
+  bool needed = baton.is_held_by(from);
+  std::vector<UniqueFd> request;
+  Message message;
+  while (!box.empty() &&
+         receive_message(box.mapped().receive.get(), message, false) == Received::Message) {
+    if (message.kind == static_cast<std::uint32_t>(SlotMessage::Recover)) {
+      needed = needed || baton == Baton{from, message.number};
+    } else if (message.kind == static_cast<std::uint32_t>(SlotMessage::Baton)) {
+      needed = true;
+      request = std::move(message.fds);
     }
-    slot.inboxes.erase(from);
   }
-  if (needed && !sent) {
-    send_recover(index, kBaseSnapshot);
+  if (needed) {
+    std::vector<int> connection;
+    std::transform(request.begin(), request.end(), std::back_inserter(connection),
+                   [](const UniqueFd& fd) { return fd.get(); });
+    give_base_baton(index, connection);
   }
 }
 
 // The worker is over: nobody serves the slot, the holders without the baton go too.
 void Pool::end_slot(std::uint32_t index) {
   WorkerSlot& slot = slots_[index];
-  board_->slot(index).baton = kNobody;
+  board_->slot(index).baton = Baton{kNobody};
   for (const Holder& holder : slot.holders) {
     ::kill(holder.pid, SIGTERM);
   }

@@ -16,6 +16,7 @@ struct Header {
   std::uint32_t snapshot;
   std::uint32_t slot;
   std::int32_t pid;
+  std::uint32_t number;
 };
 
 union FdSpace {
@@ -44,7 +45,7 @@ Status send_message(int socket, const Message& message, const std::vector<int>& 
     return Error{"message of " + std::to_string(message.text.size()) +
                  " bytes is too long (limit " + std::to_string(kMaxMessageText) + ")"};
   }
-  Header header{message.kind, message.snapshot, message.slot, message.pid};
+  Header header{message.kind, message.snapshot, message.slot, message.pid, message.number};
   std::array<iovec, 2> parts{iovec{&header, sizeof header},
                              iovec{const_cast<char*>(message.text.data()), message.text.size()}};
   msghdr msg{};
@@ -68,6 +69,19 @@ Status send_message(int socket, const Message& message, const std::vector<int>& 
       return errno_error("cannot send a message");
     }
   }
+}
+
+Received peek_message(int socket, std::uint32_t& kind) {
+  Header header{};
+  const ssize_t got = ::recv(socket, &header, sizeof header, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0) {
+    return errno == EAGAIN || errno == EINTR ? Received::Nothing : Received::Closed;
+  }
+  if (got < static_cast<ssize_t>(sizeof header)) {
+    return Received::Closed;
+  }
+  kind = header.kind;
+  return Received::Message;
 }
 
 Received receive_message(int socket, Message& out, bool wait) {
@@ -94,6 +108,7 @@ Received receive_message(int socket, Message& out, bool wait) {
   out.snapshot = header.snapshot;
   out.slot = header.slot;
   out.pid = header.pid;
+  out.number = header.number;
   out.text.assign(text.data(), static_cast<std::size_t>(got) - sizeof header);
   return Received::Message;
 }

@@ -89,9 +89,19 @@ bool ProcessEngine::spawn_holder(Server& server, const HoldOptions& options, Mes
   if (command.fds.size() != 2) {
     return false;
   }
-  pid_t pid = fork_sibling();
+  Result<ControlPair> announced = make_control_pair();
+  pid_t pid = announced ? fork_sibling() : -1;
   if (pid == 0) {
     control_.reset();
+    announced->master.reset();
+    // Were the template killed before it has said that this process exists, nobody would ever end
+    // it, and another would be started in its place.
+    Message word;
+    while (receive_message(announced->other.get(), word, true) == Received::Nothing) {
+    }
+    if (word.kind != static_cast<std::uint32_t>(Kind::Spawned)) {
+      ::_exit(0);
+    }
     server.enter_slot(command.slot, options.id, std::move(command.fds[0]),
                       std::move(command.fds[1]));
     return true;
@@ -101,6 +111,9 @@ bool ProcessEngine::spawn_holder(Server& server, const HoldOptions& options, Mes
          errno_error("cannot fork").message);
   } else {
     tell(static_cast<std::uint32_t>(Kind::Spawned), options.id, command.slot, pid, "");
+    Message word;
+    word.kind = static_cast<std::uint32_t>(Kind::Spawned);
+    [[maybe_unused]] Status sent = send_message(announced->master.get(), word, {});
   }
   return false;
 }

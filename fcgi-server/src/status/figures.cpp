@@ -61,7 +61,7 @@ ProcessFigures read_process(const Slot& slot, std::int64_t now_epoch, std::int64
   };
   const SlotFigures& figures = slot.figures;
   process.own = {
-      {"snapshot", number(slot.baton.load() & ~in_transit(0))},
+      {"snapshot", number(slot.baton.load().at)},
       {"pages written", number(figures.pages_written.load())},
       {"pages restored", number(figures.pages_restored.load())},
       {"undo time", number(figures.undo_ns.load() / 1000)},

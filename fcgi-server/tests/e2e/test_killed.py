@@ -34,7 +34,20 @@ def shape(served):
     for pid in descendants_of(served.daemon.pid):
         with contextlib.suppress(OSError):
             titles[Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]] += 1
+    del titles[b""]  # ended meanwhile
     return titles
+
+
+def shape_at_rest(served):
+    """The shape when children of past requests have ended."""
+    seen = [shape(served)]
+
+    def at_rest():
+        seen.append(shape(served))
+        return len(seen) > 3 and seen[-1] == seen[-2] == seen[-3]
+
+    assert wait_until(at_rest, PATIENCE, 0.1), seen[-3:]
+    return seen[-1]
 
 
 def ask(served, script):
@@ -80,7 +93,7 @@ def comes_back(served, site, plain, before):
 def test_any_process_but_the_master(lwc):
     """Each in turn: the service goes on at once, and soon everything is there again, the snapshot too."""
     site, plain = running(lwc)
-    before = shape(lwc)
+    before = shape_at_rest(lwc)
     victims = descendants_of(lwc.daemon.pid)
     assert len(victims) >= 3
     for pid in victims:
@@ -118,7 +131,7 @@ def test_worker_killed_under_a_request(lwc):
 
 def test_all_workers_at_once(lwc):
     site, plain = running(lwc)
-    before = shape(lwc)
+    before = shape_at_rest(lwc)
     for pid in descendants_of(lwc.daemon.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -165,7 +178,7 @@ def test_base_template_started_anew_has_only_what_it_needs(lwc):
 def test_master(lwc, base_killed_before):
     """Nothing outlives it, and it can be started again on the same socket."""
     site, plain = running(lwc)
-    before = shape(lwc)
+    before = shape_at_rest(lwc)
     if base_killed_before:
         os.kill(children_of(lwc.daemon.pid)[0], signal.SIGKILL)
         assert comes_back(lwc, site, plain, before)
@@ -184,7 +197,7 @@ def test_many_times(lwc):
     """Workers killed again and again under load: every answer is whole and right, the daemon stays the same size."""
     rounds = int(os.environ.get("LWC_FAULT_ROUNDS", "200")) // 4
     site, plain = running(lwc)
-    before = shape(lwc)
+    before = shape_at_rest(lwc)
     descriptors = len(os.listdir(f"/proc/{lwc.daemon.pid}/fd"))
     for number in range(rounds):
         victims = descendants_of(lwc.daemon.pid)

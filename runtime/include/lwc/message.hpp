@@ -19,6 +19,7 @@ struct Message {
   std::uint32_t snapshot = 0;
   std::uint32_t slot = 0;
   std::int32_t pid = 0;
+  std::uint32_t number = 0;
   std::string text;
   std::vector<UniqueFd> fds;
 };
@@ -33,6 +34,9 @@ enum class Received { Message, Nothing, Closed };
 /// the peer is slow.
 Status send_message(int socket, const Message& message, const std::vector<int>& fds,
                     bool wait = true);
+
+/// The kind of the message that waits, which stays there. Nothing: none is there, or a signal came.
+Received peek_message(int socket, std::uint32_t& kind);
 
 /// Receives one message into `out`. Nothing: none is there and `wait` is false, or a signal came.
 Received receive_message(int socket, Message& out, bool wait);
