@@ -158,6 +158,8 @@ def test_base_template_started_anew_has_only_what_it_needs(lwc):
     socket = str(lwc.space.path / "other.sock")
     lwc.prepare(children=1, pools=(Pool("other", 1, listen=socket),))
     lwc.start()
+    # A base template and a worker of each pool.
+    assert wait_until(lambda: len(children_of(lwc.daemon.pid)) == 4, PATIENCE)
     first = children_of(lwc.daemon.pid)
     listening = {listening_inode(path) for path in (lwc.daemon.socket, socket)}
     assert all(len(listening & sockets_of(pid)) == 1 for pid in first)
