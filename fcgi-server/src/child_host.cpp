@@ -67,7 +67,6 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   slot.peak_memory = end.peak_memory;
   slot.cpu_ticks = cpu_ticks() - ticks_at_start_;
   slot.stage = Stage::Finishing;
-  slot.uploads_size = 0;  // PHP has deleted them
   bool truncated = false;
   const std::string line = access_.ended(end, &truncated);
   slot.access_size =

@@ -546,6 +546,8 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   if (outcome.end != Outcome::End::Done) {
     report_end(outcome);
     delete_uploads();
+  } else {
+    slot.uploads_size = 0;  // PHP has deleted them
   }
   if (log::logger().is_enabled(log::Level::Debug)) {
     report_cost();

@@ -136,7 +136,7 @@ void shut_down_discarded() {
   close_everything();
   guarded(end_modules_late);
   release_opcache(in_snapshot_child());
-  finish_answer();
+  conclude();
   if (SG(rfc1867_uploaded_files) != nullptr) {
     destroy_uploaded_files_hash();
   }

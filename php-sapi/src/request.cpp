@@ -177,6 +177,7 @@ void open_request(Transport& transport) {
   request.body_bytes = 0;
   request.sending_headers = false;
   request.finished = false;
+  request.told = false;
   request.log_started = false;
   request.body_file = -1;
   forget_uploads();
@@ -283,17 +284,26 @@ const char* sent_header(const char* name) {
   return value;
 }
 
+// In this order, as in php-fpm: once a client has its answer, the access log's line is certain.
+void conclude() {
+  Request& request = current_request();
+  if (request.transport != nullptr && !request.told) {
+    request.told = true;
+    pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
+                                .body_bytes = request.body_bytes,
+                                .peak_memory = request.peak_memory,
+                                .header = sent_header});
+  }
+  finish_answer();
+}
+
 void close_request() {
   Request& request = current_request();
   if (request.body_file >= 0) {
     ::close(request.body_file);
     request.body_file = -1;
   }
-  finish_answer();
-  pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
-                              .body_bytes = request.body_bytes,
-                              .peak_memory = request.peak_memory,
-                              .header = sent_header});
+  conclude();
   request.transport = nullptr;
   SG(server_context) = nullptr;
 }

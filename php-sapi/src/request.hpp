@@ -16,6 +16,7 @@ struct Request {
   std::uint64_t body_bytes = 0;  ///< of the answer, headers not counted
   bool sending_headers = false;
   bool finished = false;        ///< the answer was ended, by fastcgi_finish_request() or at the end
+  bool told = false;            ///< the host knows that it has ended
   bool log_started = false;     ///< something was written to FCGI_STDERR
   std::size_t peak_memory = 0;  ///< bytes
   int body_file = -1;           ///< REQUEST_BODY_FILE
@@ -63,6 +64,8 @@ void close_request();
 
 /// Ends the answer on the wire.
 void finish_answer();
+/// The request's end: the host is told, then the answer is finished.
+void conclude();
 
 void log(LogLevel level, const char* format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -334,7 +334,7 @@ extern "C" int sapi_activate_request() noexcept {
 
 extern "C" int sapi_deactivate_request() noexcept {
   if (SG(sapi_started) && g_serving) {
-    finish_answer();
+    conclude();
   }
   return SUCCESS;
 }

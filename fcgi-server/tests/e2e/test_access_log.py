@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The access log of both daemons: what a line tells, what is left out, and rotation."""
 
+import os
 import re
 import signal
 
@@ -95,3 +96,14 @@ def test_snapshot(lwc):
     lwc.wait_for_log("access log file re-opened")
     second = lwc.get(script, query="two")
     assert log_lines(lwc, 1) == [f"two {second.text} mine two"]
+
+
+def test_a_worker_killed_right_after_the_answer(lwc):
+    """The client has its answer, so the line is due, though the worker never comes to write it."""
+    lwc.start(1, settings=settings(lwc, **{"access.format": '"%q"'}), lwc={"engine": "fork"})
+    worker = lwc.get("echo posix_getppid(); posix_kill(posix_getppid(), SIGSTOP);", query="stopped")
+    assert (lwc.data / "access.log").read_text() == ""
+    os.kill(int(worker.text), signal.SIGKILL)
+    assert log_lines(lwc, 1) == ["stopped"]
+    lwc.get("echo 1;", query="next")
+    assert log_lines(lwc, 2) == ["stopped", "next"]
