@@ -71,6 +71,7 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   const std::string line = access_.ended(end, &truncated);
   slot.access_size =
       static_cast<std::uint32_t>(line.copy(slot.access_line.data(), slot.access_line.size()));
+  worker_.write_access_line_in_child();
   if (truncated) {
     log(php::LogLevel::Notice,
         "the log buffer is full (1024). The access log request has been truncated.");

@@ -149,7 +149,6 @@ class Pool {
   void answer_link(std::uint32_t index, SnapshotId snapshot);
   Inbox* inbox(std::uint32_t index, SnapshotId snapshot);
   void on_holder_exit(std::uint32_t index, const Holder& holder, int status);
-  void write_left_access_line(Slot& shared) const;
   void fill_gap(std::uint32_t index, const Holder& dead);
   void reroute_to_base(std::uint32_t index, SnapshotId from);
   void recover_baton(std::uint32_t index, SnapshotId sender);

@@ -148,6 +148,16 @@ std::vector<int> Worker::server_descriptors() {
   return fds;
 }
 
+std::vector<int> Worker::lent_descriptors() {
+  note_child_log();
+  return {child_log_.fd};
+}
+
+// When a child in a process of its own is made, and when one in this process begins.
+void Worker::note_child_log() {
+  child_log_ = {access_log(), state_->log_generation};
+}
+
 void Worker::entered_child() {
   // Here a signal to stop is the server's business; the request is finished first.
   handle(SIGQUIT, on_wake_signal);
@@ -500,6 +510,7 @@ void Worker::begin_request(Job& job) {
   slot_->exchange.fault.signal = 0;
   slot_->exchange.child_pid = 0;
   slot_->access_size = 0;
+  note_child_log();
   slot_->uploads_size = 0;
   slot_->method[0] = slot_->uri[0] = slot_->query[0] = slot_->script[0] = slot_->user[0] = '\0';
   slot_->body_size = 0;
@@ -541,7 +552,12 @@ void Worker::finished(const Job&, const Outcome& outcome) {
   if (options_.catch_output) {
     mark_end_of_request();
   }
-  write_access_line();
+  if (slot.access_size != 0) {
+    if (state_->log_generation != board_.log_generation.load()) {
+      ask_for_log();
+    }
+    write_access_line(access_log());
+  }
   const ChildReport& report = slot.exchange.report;
   if (outcome.end != Outcome::End::Done) {
     report_end(outcome);
@@ -635,17 +651,16 @@ void Worker::report_cost() {
                 " events, undone in " + std::to_string(cost.undo_ns / 1000) + " us");
 }
 
-void Worker::write_access_line() {
+void Worker::write_access_line_in_child() {
+  if (child_log_.generation == board_.log_generation.load()) {
+    write_access_line(child_log_.fd);
+  }
+}
+
+void Worker::write_access_line(int fd) {
   const std::size_t size =
       std::min<std::size_t>(slot_->access_size.exchange(0), slot_->access_line.size());
-  if (size == 0) {
-    return;
-  }
-  if (state_->log_generation != board_.log_generation.load()) {
-    ask_for_log();
-  }
-  log::write_fully(state_->access_fd >= 0 ? state_->access_fd : options_.access.fd,
-                   {slot_->access_line.data(), size});
+  log::write_fully(fd, {slot_->access_line.data(), size});
 }
 
 // After log rotation. Without an answer the line goes to the old file, and the next one asks again.

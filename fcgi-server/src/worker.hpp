@@ -49,6 +49,11 @@ class Worker final : public Server {
   Exchange& exchange() override { return slot_->exchange; }
   void entered_child() override;
   std::vector<int> server_descriptors() override;
+  std::vector<int> lent_descriptors() override;
+
+  /// Writes what stands in the slot as the request's line of the access log, if it may be written
+  /// by its child: before its client has the whole answer, as php-fpm does. Else the server does.
+  void write_access_line_in_child();
 
   Slot& slot() { return *slot_; }
   PoolBoard& board() { return board_; }
@@ -80,7 +85,9 @@ class Worker final : public Server {
   void report_end(const Outcome& outcome);
   void report_cost();
   void ask_for_snapshot();
-  void write_access_line();
+  int access_log() const { return state_->access_fd >= 0 ? state_->access_fd : options_.access.fd; }
+  void note_child_log();
+  void write_access_line(int fd);
   void ask_for_log();
   const Link* find_link(SnapshotId snapshot) const;
   void forget_link(SnapshotId snapshot);
@@ -95,6 +102,12 @@ class Worker final : public Server {
   SnapshotEntry* entry_ = nullptr;  // of own_; null for the base
   UniqueFd control_;
   UniqueFd inbox_;
+  // The access log that the next child has a descriptor of. It may have been opened anew meanwhile.
+  struct ChildLog {
+    int fd = -1;
+    std::uint32_t generation = 0;
+  };
+  ChildLog child_log_;
   RequestHead head_;  // of the request looked at last; valid until its child runs
 
   // What must outlast a request, in memory of its own that no engine undoes (MAP_SHARED, but this

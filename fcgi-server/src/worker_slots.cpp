@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "log.hpp"
-#include "log/sinks.hpp"
 #include "pool.hpp"
 #include "pool_process.hpp"
 #include "slot_protocol.hpp"
@@ -209,9 +208,6 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
                                    ::sigabbrev_np(WTERMSIG(status)) + ") from outside");
   }
   slot.output.drain();
-  if (shared.server_pid.load() == holder.pid) {
-    write_left_access_line(shared);
-  }
   log_exit(holder, status,
            stopping_ || (clean && retired) ? ExitReason::Expected
            : clean && slot.idle_kill       ? ExitReason::ProcessManagement
@@ -227,15 +223,6 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
   fill_gap(index, holder);
   if (stopping_ && slot.holders.empty()) {
     end_slot(index);
-  }
-}
-
-// A holder was killed between its request's answer, which the client may have, and the line of it.
-void Pool::write_left_access_line(Slot& shared) const {
-  const std::size_t size =
-      std::min<std::size_t>(shared.access_size.exchange(0), shared.access_line.size());
-  if (access_log_ && size > 0) {
-    log::write_fully(access_log_.get(), {shared.access_line.data(), size});
   }
 }
 

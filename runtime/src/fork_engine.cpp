@@ -95,6 +95,9 @@ bool ForkEngine::park(Server& server, Job& job) {
   }
   // Listed before the fork: the server goes on opening and closing while the child starts.
   std::vector<int> server_fds = server.server_descriptors();
+  for (int lent : server.lent_descriptors()) {
+    std::erase(server_fds, lent);
+  }
   pid_t server_pid = ::getpid();
   pid_t pid = ::fork();
   if (pid < 0) {

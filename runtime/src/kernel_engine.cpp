@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
@@ -90,8 +91,9 @@ Job KernelEngine::serve(Server& server, SnapshotId own) {
 
 CallResult<Context> KernelEngine::make_child(Server& server, lwc_event& event) const {
   Spec spec;
+  const std::vector<int> lent = server.lent_descriptors();
   for (int fd : server.server_descriptors()) {
-    if (fd >= 0) {
+    if (fd >= 0 && std::find(lent.begin(), lent.end(), fd) == lent.end()) {
       spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
     }
   }

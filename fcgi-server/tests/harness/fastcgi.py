@@ -184,10 +184,12 @@ class Connection:
 
     def send_request(self, params: dict[str, str], body: bytes | Iterable[bytes] = b"", *, keep: bool = False,
                      request_id: int = 1, record_size: int = MAX_CONTENT) -> None:
-        self.send(begin_record(request_id, keep) + params_records(params, request_id, record_size))
+        head = begin_record(request_id, keep) + params_records(params, request_id, record_size)
         if isinstance(body, bytes):
-            self.send(stdin_records(body, request_id, record_size))
+            # In one piece, as web servers do: a request may end before it has read the end of its body.
+            self.send(head + stdin_records(body, request_id, record_size))
             return
+        self.send(head)
         for chunk in body:
             self.send(*split_records(STDIN, chunk, request_id, record_size))
         self.send(record(STDIN, b"", request_id))

@@ -90,6 +90,9 @@ class Server {
   /// Descriptors that are the server's: absent in a child that is a process of its own, left alone
   /// when a child in the same process is undone.
   virtual std::vector<int> server_descriptors() = 0;
+
+  /// Those of them that a child in a process of its own keeps all the same.
+  virtual std::vector<int> lent_descriptors() { return {}; }
 };
 
 /// What the master is told about an application snapshot that has come to its hold().
