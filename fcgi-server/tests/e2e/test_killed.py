@@ -4,6 +4,7 @@
 import collections
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -138,6 +139,70 @@ def test_all_workers_at_once(lwc):
     assert wait_until(lambda: ask(lwc, plain) == "plain", PATIENCE)
     assert wait_until(lambda: ask(lwc, site) == "resumed", PATIENCE)
     assert comes_back(lwc, site, plain, before), (before, shape(lwc), lwc.daemon.logs())
+
+
+@contextlib.contextmanager
+def slow_sender(pid, seconds, when):
+    """The process is descheduled for so long right before ("enter") or after ("exit") each message it sends: what a
+    busy machine does at times."""
+    tracer = subprocess.Popen(["strace", "-qq", "-p", str(pid), "-e", "trace=sendmsg", "-o", "/dev/null",
+                               "-e", f"inject=sendmsg:delay_{when}={int(seconds * 1e6)}"])
+    try:
+        assert wait_until(lambda: f"TracerPid:\t{tracer.pid}\n" in Path(f"/proc/{pid}/status").read_text(), PATIENCE)
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait()
+
+
+def test_snapshot_replaced_while_its_holder_hands_over(lwc):
+    """The master may think a message lost that its sender had sent before it ended. What it then sends in its stead
+    comes late, and must not be mistaken for the next message."""
+    site = lwc.script(SNAPSHOT_SCRIPT, "front.php")
+    plain = lwc.script("echo 'plain';")
+    lwc.start(children=1, lwc={"warmup": [site]}, global_settings={"log_level": "debug"})
+    assert lwc.get(plain).text == "plain"
+    base = int(re.search(r"child (\d+) started\n", lwc.wait_for_log(" started\n"))[1])
+    assert lwc.get(site).text == "resumed"
+    template = int(re.search(r"is ready, pid (\d+)", lwc.wait_for_log("is ready, pid "))[1])
+    holder = int(re.search(r"child (\d+) started from snapshot", lwc.wait_for_log(" started from snapshot"))[1])
+    os.kill(base, signal.SIGSTOP)
+    os.kill(template, signal.SIGKILL)
+    assert wait_until(lambda: "is ready, pid " in lwc.wait_for_log("preparing another").split("preparing another")[1],
+                      PATIENCE)
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(plain))  # the retired holder hands it to the base, and ends
+        assert wait_until(lambda: not alive(holder), PATIENCE)
+        lwc.wait_for_log(f"child {holder} exited")
+        with slow_sender(base, 0.5, "exit"):
+            os.kill(base, signal.SIGCONT)
+            assert connection.read_response().text == "plain"
+            for _ in range(3):
+                assert lwc.get(site).text == "resumed"
+                assert lwc.get(plain, timeout=5).text == "plain"
+
+
+def test_template_killed_before_it_has_told_of_a_new_holder(lwc):
+    """The new one must not serve then: another takes its place, and two would take connections for one slot."""
+    site = lwc.script(SNAPSHOT_SCRIPT, "front.php")
+    plain = lwc.script("echo 'plain';")
+    lwc.start(children=1, lwc={"warmup": [site]}, global_settings={"log_level": "debug"})
+    assert [lwc.get(script).text for script in (plain, site)] == ["plain", "resumed"]
+    template = int(re.search(r"is ready, pid (\d+)", lwc.wait_for_log("is ready, pid "))[1])
+    holder = int(re.search(r"child (\d+) started from snapshot", lwc.wait_for_log(" started from snapshot"))[1])
+    known = set(children_of(lwc.daemon.pid))
+    with slow_sender(template, 60, "enter"):
+        os.kill(holder, signal.SIGKILL)
+        assert wait_until(lambda: set(children_of(lwc.daemon.pid)) - known, PATIENCE)
+        new = (set(children_of(lwc.daemon.pid)) - known).pop()
+        wait_until(lambda: "accept" in Path(f"/proc/{new}/wchan").read_text(), 0.3)
+        os.kill(template, signal.SIGKILL)
+    lwc.wait_for_log("preparing another")
+    for _ in range(5):
+        assert lwc.get(plain, timeout=5).text == "plain"
+        assert lwc.get(site, timeout=5).text in ("resumed", "cold")
+    assert wait_until(lambda: lwc.get(site, timeout=5).text == "resumed", PATIENCE)
+    assert not alive(new)
 
 
 def sockets_of(pid):
