@@ -354,7 +354,7 @@ APPLICATIONS = [
         Mask(r'(?<=phpMyAdmin=)\w+|(?<="set_session" value=")\w+', "session id"),
         Mask(r'(?<=token:")[0-9a-f]+|(?<="token" value=")[0-9a-f]+|(?<=token=)[0-9a-f]+', "CSRF token"),
     ]),
-    WordPress("wordpress", more=True, warmup="/", rebuilds=True, snapshot_scripts={"public/wp-login.php": "/wp-login.php"},
+    WordPress("wordpress", more=True, warmup="/", snapshot_scripts={"public/wp-login.php": "/wp-login.php"},
               ini=WORDPRESS_INI, masks=WORDPRESS_MASKS),
     WordPressInstallation("wordpress", label="wordpress-installation", more=True, ini=WORDPRESS_INI, masks=WORDPRESS_MASKS),
 ]

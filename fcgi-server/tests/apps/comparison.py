@@ -45,14 +45,12 @@ class App:
     """An example under test.
 
     warmup: URI of the warm-up request; None where the example has no snapshot point.
-    snapshot_scripts: {script: URI} of further scripts with one. rebuilds: on its click path a snapshot goes stale, and
-    the base serves until the next is ready. more: belongs to the suite apps-more.
+    snapshot_scripts: {script: URI} of further scripts with one. more: belongs to the suite apps-more.
     """
 
     name: str
     script: str = "public/index.php"
     more: bool = False
-    rebuilds: bool = False
     label: str | None = None
     warmup: str | None = None
     masks: list = field(default_factory=list)

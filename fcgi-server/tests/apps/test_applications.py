@@ -27,8 +27,7 @@ def test_from_a_snapshot(comparison):
     served = comparison.served_from_snapshot()
     assert served, "the probe saw no request"
     cold = [uri for uri, snapshot in served if not snapshot]
-    allowed = len(served) // 2 if comparison.app.rebuilds else 0
-    assert len(cold) <= allowed, f"not served from the snapshot: {cold}\n{comparison.log}"
+    assert not cold, f"not served from the snapshot: {cold}\n{comparison.log}"
 
 
 def test_a_difference_is_found(space):
