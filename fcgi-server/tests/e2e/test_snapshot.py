@@ -409,9 +409,10 @@ def test_changed_front_controller_rebuilds_the_snapshot(lwc):
     assert wait_until(lambda: json.loads(lwc.get(script).text) == {"resumed": True, "part": "other"}, PATIENCE)
 
 
-def test_revalidation_can_be_switched_off(lwc):
-    """opcache.validate_timestamps=0: nothing is looked at until a reload, as with opcache itself."""
-    script, part = replaceable(lwc, **{"opcache.validate_timestamps": "0"})
+@pytest.mark.parametrize("setting", [("opcache.validate_timestamps", "0"), ("opcache.revalidate_freq", "3600")])
+def test_files_are_looked_at_as_opcache_does(lwc, setting):
+    """Not at all until a reload, or no more often than that."""
+    script, part = replaceable(lwc, **dict([setting]))
     lwc.replace(part, "<?php return 'new';")
     # A request for another script would show a rebuilt snapshot as soon as there is one.
     assert not wait_until(lambda: json.loads(lwc.get(script).text)["part"] == "new", 3)
