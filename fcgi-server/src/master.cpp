@@ -28,24 +28,6 @@ namespace {
 constexpr int kTickMs = 1000;
 constexpr std::int64_t kMillisecond = 1'000'000;
 constexpr std::int64_t kSecond = 1000 * kMillisecond;
-constexpr std::int64_t kSettleLimit = 2 * kSecond;  // for templates to tell all, before a reload
-
-std::string quoted(const std::vector<std::string>& arguments) {
-  std::string text;
-  for (const std::string& one : arguments) {
-    text += (text.empty() ? "\"" : ", \"") + one + "\"";
-  }
-  return text;
-}
-
-void exec_self(const std::vector<std::string>& arguments) {
-  std::vector<char*> argv;
-  for (const std::string& one : arguments) {
-    argv.push_back(const_cast<char*>(one.c_str()));
-  }
-  argv.push_back(nullptr);
-  ::execvp(argv[0], argv.data());
-}
 
 }  // namespace
 
@@ -480,56 +462,6 @@ void Master::report() {
 bool Master::all_ended() const {
   return old_.empty() && std::none_of(pools_.begin(), pools_.end(),
                                       [](const auto& pool) { return pool->has_processes(); });
-}
-
-// The configuration that the successor will read is read now, by a process of its own: a mistake in
-// it must not cost the service.
-bool Master::new_configuration_is_good() {
-  pid_t pid = ::fork();
-  if (pid == 0) {
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    std::vector<std::string> arguments = options_.arguments;
-    arguments.emplace_back("-t");
-    exec_self(arguments);
-    ::_exit(127);
-  }
-  int status = 0;
-  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-         WEXITSTATUS(status) == 0;
-}
-
-void Master::reload() {
-  if (state_ >= State::Finishing) {
-    return;
-  }
-  if (!new_configuration_is_good()) {
-    log::error(
-        "", "the new configuration is not good (see lwc-fpm -t): still running with the old one");
-    return;
-  }
-  std::vector<InheritedSocket> sockets;
-  std::vector<pid_t> workers;
-  std::vector<int> fds;
-  const std::int64_t deadline = monotonic_ns() + kSettleLimit;
-  for (const auto& pool : pools_) {
-    pool->settle(deadline);
-    sockets.push_back(pool->socket());
-    std::vector<pid_t> pids = pool->holder_pids();
-    workers.insert(workers.end(), pids.begin(), pids.end());
-    std::vector<int> links = pool->worker_fds();
-    fds.insert(fds.end(), links.begin(), links.end());
-  }
-  sockets.insert(sockets.end(), unclaimed_.begin(), unclaimed_.end());
-  service_manager::reloading();
-  OldWorkers::to_environment(sockets, workers, fds);
-  log::notice("", "reloading: execvp(\"" + options_.arguments[0] + "\", {" +
-                      quoted(options_.arguments) + "})");
-  const log::OriginalStderr for_successor(log::logger());
-  exec_self(options_.arguments);
-  log::error("", errno_error("failed to reload: execvp() failed").message);
-  ::exit(EXIT_FAILURE);
 }
 
 }  // namespace lwc

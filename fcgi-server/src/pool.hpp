@@ -132,11 +132,13 @@ class Pool {
   void on_wanted(const std::string& warmup);
   void retire(SnapshotId id);
   SnapshotEntry* entry_for(const std::string& warmup);
+  void check_warmups();
+
+  // pool_exits.cpp
   void on_template_exit(SnapshotId id, int status);
   void forget_unborn();
   bool on_known_exit(pid_t pid, int status);
   void match_early_exits();
-  void check_warmups();
 
   // worker_slots.cpp: slots and holders
   void start_worker(std::uint32_t index);

@@ -24,4 +24,7 @@ enum class SlotMessage : std::uint32_t {
             ///< sender died before it had sent it
 };
 
+/// How long a holder waits for the master's answer.
+inline constexpr int kAnswerTimeoutMs = 2000;
+
 }  // namespace lwc
