@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lwc/fault_handler.hpp"
+#include "rollback/deep_bindings.hpp"
 #include "rollback/rollback.hpp"
 
 namespace lwc {
@@ -57,6 +58,11 @@ EngineProbe RollbackEngine::probe() {
           "which pages a request has written cannot be found out: " +
               rollback::why_not(Mechanism::WpAsync) + "; " +
               rollback::why_not(Mechanism::SoftDirty)};
+}
+
+Status RollbackEngine::prepare_template() {
+  rollback::bind_libraries_to_replacements();
+  return store_.build();
 }
 
 // Everything after LWC_TAKE_SNAPSHOT() runs once for every request, each time with this frame as it

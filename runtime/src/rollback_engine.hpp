@@ -18,7 +18,7 @@ class RollbackEngine final : public ProcessEngine {
   static EngineProbe probe();
 
  protected:
-  Status prepare_template() override { return store_.build(); }
+  Status prepare_template() override;
   Job serve(Server& server, SnapshotId own) override;
 
  private:

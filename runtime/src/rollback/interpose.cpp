@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "deep_bindings.hpp"
 #include "syscall_watch.hpp"
 
 // libc declares many of these with other names for 64-bit offsets, inline checks, or exception
@@ -48,9 +49,15 @@ long call(long number, Args... args) {
                                  : lwc::rollback::watched_call(*state, made));
 }
 
+/// Puts it on the list of replacements(), too.
+#define LWC_LISTED(name, symbol)                                                                  \
+  [[gnu::section("lwc_replacements"), gnu::used]] const lwc::rollback::Replacement listed_##name{ \
+      symbol, reinterpret_cast<void (*)()>(&name)};
+
 /// Makes it the plain `type name(parameters)` under the symbol `symbol`.
 #define LWC_CALL(type, name, symbol, number, parameters, ...) \
   extern "C" type name parameters LWC_REPLACES(symbol);       \
+  LWC_LISTED(name, symbol)                                    \
   extern "C" type name parameters {                           \
     return static_cast<type>(call(number, __VA_ARGS__));      \
   }
@@ -159,6 +166,7 @@ void* lwc_mmap64(void* at, Size size, int prot, int flags, int fd, long offset)
 void* lwc_mremap(void* at, Size old_size, Size size, int flags, ...) LWC_REPLACES("mremap");
 int lwc_dup2(int fd, int wanted) LWC_REPLACES("dup2");
 char* lwc_getcwd(char* to, Size size) LWC_REPLACES("getcwd");
+int lwc_getentropy(void* to, Size size) LWC_REPLACES("getentropy");
 int lwc_sigaction(int signal, const struct sigaction* action, struct sigaction* old)
     LWC_REPLACES("sigaction");
 int lwc_system(const char* command) LWC_REPLACES("system");
@@ -172,6 +180,27 @@ int lwc_posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_action
 }
 
 namespace {
+
+LWC_LISTED(lwc_open, "open")
+LWC_LISTED(lwc_open64, "open64")
+LWC_LISTED(lwc_openat, "openat")
+LWC_LISTED(lwc_openat64, "openat64")
+LWC_LISTED(lwc_fcntl, "fcntl")
+LWC_LISTED(lwc_fcntl64, "fcntl64")
+LWC_LISTED(lwc_ioctl, "ioctl")
+LWC_LISTED(lwc_fstatat, "fstatat")
+LWC_LISTED(lwc_fstatat64, "fstatat64")
+LWC_LISTED(lwc_mmap, "mmap")
+LWC_LISTED(lwc_mmap64, "mmap64")
+LWC_LISTED(lwc_mremap, "mremap")
+LWC_LISTED(lwc_dup2, "dup2")
+LWC_LISTED(lwc_getcwd, "getcwd")
+LWC_LISTED(lwc_getentropy, "getentropy")
+LWC_LISTED(lwc_sigaction, "sigaction")
+LWC_LISTED(lwc_system, "system")
+LWC_LISTED(lwc_popen, "popen")
+LWC_LISTED(lwc_posix_spawn, "posix_spawn")
+LWC_LISTED(lwc_posix_spawnp, "posix_spawnp")
 
 #define LWC_LAST_ARGUMENT(type, name, after) \
   va_list list_of_##name;                    \
@@ -229,6 +258,22 @@ void* lwc_mremap(void* at, Size old_size, Size size, int flags, ...) {
 }
 int lwc_dup2(int fd, int wanted) {
   return static_cast<int>(call(SYS_dup2, fd, wanted));
+}
+
+int lwc_getentropy(void* to, Size size) {
+  constexpr Size kMost = 256;
+  if (size > kMost) {
+    errno = EIO;
+    return -1;
+  }
+  for (Size done = 0; done < size;) {
+    const long got = call(SYS_getrandom, static_cast<char*>(to) + done, size - done, 0);
+    if (got < 0 && errno != EINTR) {
+      return -1;
+    }
+    done += got > 0 ? static_cast<Size>(got) : 0;
+  }
+  return 0;
 }
 
 int lwc_sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
@@ -327,4 +372,12 @@ int lwc_posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_action
   static auto* const libc = libc_function<Spawn>("posix_spawnp");
   Unwatched unwatched;
   return libc(pid, file, actions, attributes, argv, envp);
+}
+
+// The linker marks both ends of a section with such a name.
+extern "C" const lwc::rollback::Replacement __start_lwc_replacements[];  // NOLINT
+extern "C" const lwc::rollback::Replacement __stop_lwc_replacements[];   // NOLINT
+
+std::span<const lwc::rollback::Replacement> lwc::rollback::replacements() {
+  return {__start_lwc_replacements, __stop_lwc_replacements};
 }
