@@ -36,9 +36,11 @@ ChildHost::ChildHost(Worker& worker, status::Pages pages, LogChannel& log)
 php::Transport* ChildHost::open(const Job& job) noexcept {
   Slot& slot = worker_.slot();
   slot.stage = Stage::ReadingHeaders;
-  ticks_at_start_ = cpu_ticks();
+  // Of a process that served the slot before, what was used since then: its clock is read once.
+  const pid_t self = slot.exchange.child_pid.load();
+  ticks_at_start_ = slot.cpu_pid == self ? slot.cpu_ticks_read.load() : cpu_ticks();
   access_.opened(job.connection);
-  if (!transport_.open(job.connection, slot.exchange.report)) {
+  if (!transport_.open(job.connection, slot.head_size, slot.exchange.report)) {
     return nullptr;
   }
   if (slot.slow_client) {
@@ -65,7 +67,9 @@ void ChildHost::request_started(const php::RequestStart& start) noexcept {
 void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   Slot& slot = worker_.slot();
   slot.peak_memory = end.peak_memory;
-  slot.cpu_ticks = cpu_ticks() - ticks_at_start_;
+  slot.cpu_ticks_read = cpu_ticks();
+  slot.cpu_pid = slot.exchange.child_pid.load();
+  slot.cpu_ticks = slot.cpu_ticks_read - ticks_at_start_;
   slot.stage = Stage::Finishing;
   bool truncated = false;
   const std::string line = access_.ended(end, &truncated);

@@ -35,13 +35,16 @@ void note_and_send(FCGX_Stream* stream, int close) {
 
 // What libfcgi may read of the connection: it would take as much as fits its buffer.
 RequestBounds g_bounds;
+std::size_t g_known = 0;  // bytes that are the request's, whatever the bounds say
 int g_connection = -1;
 
 long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
   if (g_bounds.ended()) {
     return 0;
   }
-  if (g_bounds.certain() < size) {
+  if (g_known > 0) {
+    size = std::min(size, g_known);
+  } else if (g_bounds.certain() < size) {
     const ssize_t there = ::recv(fd, to, size, MSG_PEEK);
     if (there <= 0) {
       return there;
@@ -52,6 +55,7 @@ long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
   const ssize_t got = ::read(fd, to, size);
   if (got > 0) {
     g_bounds.take({to, static_cast<std::size_t>(got)});
+    g_known -= std::min(g_known, static_cast<std::size_t>(got));
   }
   return got;
 }
@@ -66,10 +70,11 @@ FcgiTransport::FcgiTransport() {
   same_hash_.reserve(kUsualParams);
 }
 
-bool FcgiTransport::open(int connection, ChildReport& report) noexcept {
+bool FcgiTransport::open(int connection, std::size_t known, ChildReport& report) noexcept {
   report_ = &report;
   body_ended_ = false;
   g_bounds = RequestBounds{};
+  g_known = known;
   g_connection = connection;
   request_.ipcFd = connection;
   request_.keepConnection =

@@ -21,9 +21,9 @@ class FcgiTransport final : public php::Transport {
   FcgiTransport& operator=(const FcgiTransport&) = delete;
   ~FcgiTransport() override = default;
 
-  /// Takes the connection and reads the request's parameters. False: there is no request that can
-  /// be answered.
-  bool open(int connection, ChildReport& report) noexcept;
+  /// Takes the connection and reads the request's parameters. `known`: so many bytes of the request
+  /// have been seen on it. False: there is no request that can be answered.
+  bool open(int connection, std::size_t known, ChildReport& report) noexcept;
 
   /// A slow head came with a limit (Worker::look_at_request); a body may take its time.
   void wait_without_limit() noexcept;

@@ -101,6 +101,7 @@ RequestHead read_head(std::span<const unsigned char> bytes) {
   constexpr std::size_t kUsualParams = 40;
   RequestHead head;
   head.params.reserve(kUsualParams);
+  const std::size_t all = bytes.size();
   Bytes stream;
   bool begun = false;
   while (bytes.size() >= FCGI_HEADER_LEN) {
@@ -135,6 +136,7 @@ RequestHead read_head(std::span<const unsigned char> bytes) {
       head.state =
           split_params(stream, head) ? RequestHead::State::Complete : RequestHead::State::Bad;
       head.body_ended = begins_with_end_of_body(bytes, id);
+      head.size = all - bytes.size() + (head.body_ended ? FCGI_HEADER_LEN : 0);
       return head;
     } else {
       head.state = RequestHead::State::Ignored;

@@ -29,6 +29,7 @@ struct RequestHead {
   std::uint16_t request_id = 0;
   bool keep_connection = false;
   bool body_ended = false;  ///< there is no body: its end was seen, too
+  std::size_t size = 0;     ///< once Complete: bytes of the head, and of the end of the body
   std::vector<std::pair<std::string_view, std::string_view>>
       params;                         ///< into the bytes that were read, or into `joined`
   std::vector<unsigned char> joined;  ///< where the parameters came in several records

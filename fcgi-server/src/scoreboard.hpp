@@ -62,7 +62,11 @@ struct Slot {
   std::atomic<std::int64_t> request_duration_ns{0};  ///< of the last one that ended
   std::atomic<std::int64_t> idle_since_ns{0};        ///< CLOCK_MONOTONIC
   std::atomic<std::int64_t> cpu_ticks{0};            ///< CPU time of the last request, clock ticks
-  std::atomic<bool> no_body{false};      ///< the request has no body, and its end was seen
+  std::atomic<std::int64_t> cpu_ticks_read{0};  ///< CPU time of `cpu_pid` at its last request's end
+  std::atomic<pid_t> cpu_pid{0};
+  std::atomic<std::uint32_t> head_size{
+      0};                            ///< bytes on the connection that are known to be the request's
+  std::atomic<bool> no_body{false};  ///< the request has no body, and its end was seen
   std::atomic<bool> slow_client{false};  ///< receiving was limited, as the head came slowly
   std::atomic<std::uint64_t> body_size{0};
   std::atomic<std::uint64_t> peak_memory{0};

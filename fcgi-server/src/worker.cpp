@@ -371,6 +371,7 @@ void Worker::begin_request(Job& job) {
   slot_->request_started_ns = monotonic_ns();
   board_.accepted.fetch_add(1, std::memory_order_relaxed);
   slot_->no_body = head_.body_ended;
+  slot_->head_size = static_cast<std::uint32_t>(head_.size);
   state_->request_id = head_.request_id;
   job.connection = state_->connection;
 }

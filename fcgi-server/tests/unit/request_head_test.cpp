@@ -58,6 +58,16 @@ TEST(RequestHead, ReadsParameters) {
   EXPECT_TRUE(head.keep_connection);
   EXPECT_EQ(params_of(head), (Params{{"SCRIPT_FILENAME", "/srv/index.php"}, {"QUERY_STRING", ""}}));
   EXPECT_EQ(head.param("SCRIPT_FILENAME"), "/srv/index.php");
+}
+
+// So many bytes are read without looking: one more would be the next request's, or the body's.
+TEST(RequestHead, KnowsItsSize) {
+  const std::string own = begin(7, 1, 1) + record(4, 7, pair("A", "b"), 3) + record(4, 7, "");
+  const std::string next = begin(8, 1, 1) + record(4, 8, pair("A", "c")) + record(4, 8, "");
+  EXPECT_EQ(read(own).size, own.size());
+  EXPECT_EQ(read(own + record(5, 7, "body")).size, own.size());
+  EXPECT_EQ(read(own + record(5, 7, "") + next).size, own.size() + 8);
+  EXPECT_EQ(read(own.substr(0, own.size() - 1)).size, 0u);
   EXPECT_EQ(head.param("ABSENT"), "");
 }
 
