@@ -8,15 +8,25 @@
 #include <cstring>
 #include <vector>
 
+#include "copy.hpp"
 #include "lwc/unique_fd.hpp"
-#include "maps.hpp"
 
 namespace lwc::rollback {
 namespace {
 
 constexpr std::uint64_t kPopulated = std::uint64_t{3} << 62;  // present or swapped
 
-Status find_runs(const std::vector<Mapping>& mappings, std::vector<Range>& runs) {
+}  // namespace
+
+// A page of zeros needs no copy to be made again.
+bool PristineStore::is_needed(std::uintptr_t address) const {
+  const void* page = reinterpret_cast<const void*>(address);
+  const void* copy = find(address);
+  return copy != nullptr ? !same_bytes(copy, page, kPageSize) : !all_zero(page, kPageSize);
+}
+
+Status PristineStore::find_runs(const std::vector<Mapping>& mappings,
+                                std::vector<Range>& runs) const {
   UniqueFd pagemap(static_cast<int>(open_own("/proc/self/pagemap", O_RDONLY)));
   if (!pagemap) {
     return errno_error("cannot open /proc/self/pagemap");
@@ -38,6 +48,9 @@ Status find_runs(const std::vector<Mapping>& mappings, std::vector<Range>& runs)
         continue;
       }
       std::uintptr_t at = mapping.range.begin + i * kPageSize;
+      if (!is_needed(at)) {
+        continue;
+      }
       if (!runs.empty() && runs.back().end == at) {
         runs.back().end += kPageSize;
       } else {
@@ -48,16 +61,14 @@ Status find_runs(const std::vector<Mapping>& mappings, std::vector<Range>& runs)
   return ok();
 }
 
-}  // namespace
-
 Status PristineStore::build() {
   std::vector<Mapping> mappings(4096);
   std::vector<char> buffer(64 * 1024);
-  long count = read_mappings(mappings.data(), mappings.size(), buffer.data(), buffer.size());
-  if (count < 0) {
-    return errno_error("cannot read /proc/self/maps", static_cast<int>(-count));
+  long mapped = read_mappings(mappings.data(), mappings.size(), buffer.data(), buffer.size());
+  if (mapped < 0) {
+    return errno_error("cannot read /proc/self/maps", static_cast<int>(-mapped));
   }
-  mappings.resize(static_cast<std::size_t>(count));
+  mappings.resize(static_cast<std::size_t>(mapped));
   std::vector<Range> ranges;
   if (Status found = find_runs(mappings, ranges); !found) {
     return found;
@@ -71,33 +82,44 @@ Status PristineStore::build() {
   if (memory == MAP_FAILED) {
     return errno_error("cannot map memory for the snapshot's copy");
   }
-  runs_ = static_cast<Run*>(memory);
+  Run* runs = static_cast<Run*>(memory);
+  std::size_t count = 0;
   char* at = static_cast<char*>(memory) + table;
   for (Range range : ranges) {
-    runs_[run_count_++] = Run{range, at};
+    runs[count++] = Run{range, at};
     std::memcpy(at, reinterpret_cast<const void*>(range.begin), range.size());
     at += range.size();
     pages_ += range.size() / kPageSize;
   }
   ::mprotect(memory, total, PROT_READ);
+  copies_.push_back({runs, count});
   return ok();
 }
 
 const void* PristineStore::find(std::uintptr_t address) const {
+  for (std::size_t i = copies_.size(); i-- > 0;) {
+    if (const void* copy = copies_[i].find(address)) {
+      return copy;
+    }
+  }
+  return nullptr;
+}
+
+const void* PristineStore::Copies::find(std::uintptr_t address) const {
   std::size_t low = 0;
-  std::size_t high = run_count_;
+  std::size_t high = count;
   while (low < high) {
     std::size_t middle = (low + high) / 2;
-    if (runs_[middle].range.end <= address) {
+    if (runs[middle].range.end <= address) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  if (low == run_count_ || !runs_[low].range.contains(address)) {
+  if (low == count || !runs[low].range.contains(address)) {
     return nullptr;
   }
-  return runs_[low].contents + (address - runs_[low].range.begin);
+  return runs[low].contents + (address - runs[low].range.begin);
 }
 
 }  // namespace lwc::rollback

@@ -4,16 +4,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "lwc/result.hpp"
+#include "maps.hpp"
 #include "ranges.hpp"
 
 namespace lwc::rollback {
 
 class PristineStore {
  public:
-  /// Copies every populated page of the calling process's private writable mappings into shared
-  /// memory.
+  /// Copies the populated pages of the calling process's private writable mappings into shared
+  /// memory: those that are not all zero, and have no copy yet that was made before a fork.
   Status build();
 
   /// The copy of the page at `address`, or null.
@@ -25,8 +27,15 @@ class PristineStore {
     Range range;           // consecutive pages ...
     const char* contents;  // ... and their copies, in the same order
   };
-  Run* runs_ = nullptr;
-  std::size_t run_count_ = 0;
+  struct Copies {
+    const Run* runs = nullptr;
+    std::size_t count = 0;
+    const void* find(std::uintptr_t address) const;
+  };
+  bool is_needed(std::uintptr_t address) const;
+  Status find_runs(const std::vector<Mapping>& mappings, std::vector<Range>& runs) const;
+
+  std::vector<Copies> copies_;  // the latest last
   std::size_t pages_ = 0;
 };
 
