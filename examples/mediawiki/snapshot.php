@@ -9,9 +9,9 @@ use MediaWiki\MediaWikiServices;
  * extensions are loaded and the services exist, but before session and user are looked up. No database connection has
  * been opened by then.
  *
- * A warm-up page view would make the snapshot warmer, but MediaWiki keeps what it read from the database in many
- * places (titles, links, messages, revisions), and every later request would see that page as it was. So what is warmed
- * up is only what depends on nothing but files: classes, texts, and services without memory of a request.
+ * MediaWiki keeps what it read from the database in many places (titles, links, messages, revisions), and every later
+ * request would see it as it was. So no page of the wiki is viewed before, and what a page of our own has left behind is
+ * thrown away. What stays depends on nothing but files: classes, texts, and services without memory of a request.
  */
 final class ExampleSnapshot
 {
@@ -35,11 +35,78 @@ final class ExampleSnapshot
         foreach (is_file(self::CLASS_LIST) ? require self::CLASS_LIST : [] as $class) {
             class_exists($class) || interface_exists($class) || trait_exists($class);
         }
+        if (MW_ENTRY_POINT === 'index') {
+            self::renderAside();
+        }
         $services = MediaWikiServices::getInstance();
         $services->getContentLanguage()->getMessage('edit');
         $services->getSpecialPageFactory()->getNames();
         $services->getResourceLoader();
         $services->getSkinFactory()->getInstalledSkins();
+    }
+
+    /**
+     * Renders a page of its own text in the wiki's skin, so that PHP has resolved the code of a page view and compiled its
+     * regular expressions. Everything that MediaWiki learns meanwhile goes with it: the services, with connections and
+     * caches, are a second set, and static properties and global variables are put back.
+     */
+    private static function renderAside(): void
+    {
+        $statics = self::staticProperties();
+        $globals = [];
+        foreach (array_keys($GLOBALS) as $name) {
+            $globals[$name] = $GLOBALS[$name];
+        }
+        $config = MediaWikiServices::getInstance()->getBootstrapConfig();
+        $create = new ReflectionMethod(MediaWikiServices::class, 'newInstance');
+        $create->setAccessible(true);
+        $aside = $create->invoke(null, $config, 'load');
+        self::setStatic(MediaWikiServices::class, 'instance', $aside);
+        self::setStatic(RequestContext::class, 'instance', null);
+        ObjectCache::clear();
+
+        $request = new FauxRequest(['title' => 'Warm-up']);
+        $request->setRequestURL('/index.php/Warm-up');
+        $context = RequestContext::getMain();
+        $context->setRequest($request);
+        $context->setTitle(Title::newFromText('Warm-up'));
+        $GLOBALS['wgRequest'] = $request;
+        $GLOBALS['wgOut'] = $out = $context->getOutput();
+        $out->setPageTitle('Warm-up');
+        $out->addWikiTextAsContent("== A ==\n* ''b'' '''c''' [[D]] [http://e.example f]\n\n{|\n| g\n|}\n<nowiki>h</nowiki> {{{i|j}}}");
+        $out->output(true);
+        $aside->getDBLoadBalancerFactory()->destroy();
+
+        foreach ($statics as [$property, $value]) {
+            $property->setValue(null, $value);
+        }
+        foreach (array_diff(array_keys($GLOBALS), array_keys($globals)) as $name) {
+            unset($GLOBALS[$name]);
+        }
+        foreach ($globals as $name => $value) {
+            $GLOBALS[$name] = $value;
+        }
+    }
+
+    /** All that are the application's, with their values. */
+    private static function staticProperties(): array
+    {
+        $found = [];
+        foreach (get_declared_classes() as $class) {
+            $reflection = new ReflectionClass($class);
+            foreach ($reflection->isUserDefined() ? $reflection->getProperties(ReflectionProperty::IS_STATIC) : [] as $property) {
+                if ($property->getDeclaringClass()->getName() === $class && $property->isInitialized()) {
+                    $found[] = [$property, $property->getValue()];
+                }
+            }
+        }
+
+        return $found;
+    }
+
+    private static function setStatic(string $class, string $name, $value): void
+    {
+        (new ReflectionProperty($class, $name))->setValue(null, $value);
     }
 
     /** What MediaWiki derived from the request before the hook, once more, from the request that has now arrived. */
