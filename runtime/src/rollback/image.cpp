@@ -152,18 +152,18 @@ std::uintptr_t Image::end_below(std::uintptr_t address) const {
   return i == 0 ? 0 : regions_[i - 1].range.end;
 }
 
-void Image::restore(std::uintptr_t address, const void* source) const {
-  Range page{address, address + kPageSize};
-  if (rseq_.begin >= page.end || rseq_.end <= page.begin) {
+void Image::restore(std::uintptr_t address, const void* source, std::size_t size) const {
+  Range pages{address, address + size};
+  if (rseq_.begin >= pages.end || rseq_.end <= pages.begin) {
     void* to = reinterpret_cast<void*>(address);
     if (source == nullptr) {
-      clear_bytes(to, kPageSize);
+      clear_bytes(to, size);
     } else {
-      copy_bytes(to, source, kPageSize);
+      copy_bytes(to, source, size);
     }
     return;
   }
-  Range hole = page.intersect(rseq_);
+  Range hole = pages.intersect(rseq_);
   auto put = [&](Range part) {
     void* to = reinterpret_cast<void*>(part.begin);
     if (source == nullptr) {
@@ -172,8 +172,8 @@ void Image::restore(std::uintptr_t address, const void* source) const {
       copy_bytes(to, static_cast<const char*>(source) + (part.begin - address), part.size());
     }
   };
-  put({page.begin, hole.begin});
-  put({hole.end, page.end});
+  put({pages.begin, hole.begin});
+  put({hole.end, pages.end});
 }
 
 bool Image::unmap_what_is_new() const {

@@ -59,8 +59,8 @@ class Image {
     }
   }
 
-  /// Puts the page's contents back.
-  void restore(std::uintptr_t address, const void* source) const;
+  /// Puts the contents of a page, or of consecutive ones, back. No source: zeros.
+  void restore(std::uintptr_t address, const void* source, std::size_t size = kPageSize) const;
   /// Undoes, comparing the process's mappings with the image. False: a mapping of the image itself
   /// has changed.
   bool unmap_what_is_new() const;

@@ -21,7 +21,9 @@ namespace {
 constexpr std::uint8_t kLearned = 255;
 constexpr std::uint8_t kHitsToLearn = 2;
 constexpr std::uint32_t kUndosPerAudit = 64;
-constexpr std::uint32_t kIdleAuditsToForget = 4;
+// A page that is written now and then costs a search each time it has been forgotten, as much as
+// putting it back some hundred times.
+constexpr std::uint32_t kIdleAuditsToForget = 32;
 constexpr std::uint32_t kForgetAtOnce = 32;  // soft-dirty: below that, forgetting costs more
 constexpr std::size_t kScanBuffer = 512 * sizeof(PageRegion);
 
@@ -123,6 +125,7 @@ bool Tracker::restore_written(State& state, bool everything) {
   }
   if (++undos_ % kUndosPerAudit == 0) {
     audit_working_set(state);
+    sort_working_set();
   }
   restore_working_set(state);
   return ok;
@@ -130,15 +133,46 @@ bool Tracker::restore_written(State& state, bool everything) {
 
 void Tracker::restore_working_set(State& state) {
   const Image& image = state.image;
-  for (std::uint32_t i = 0; i < working_count_; ++i) {
-    const Worked& page = working_[i];
-    if (blind_spot_.contains(page.address)) {
-      continue;
+  for (std::uint32_t i = 0; i < working_count_;) {
+    const Worked& first = working_[i];
+    const std::uint32_t count = run_length(i);
+    i += count;
+    if (!blind_spot_.contains(first.address)) {
+      image.restore(first.address, first.source, count * kPageSize);
     }
-    image.restore(page.address, page.source);
   }
   state.report.pages_restored += working_count_;
   state.report.pages_written += working_count_;
+}
+
+// How many pages from the i-th on can be put back with one copy: that is quicker than page by page.
+std::uint32_t Tracker::run_length(std::uint32_t i) const {
+  std::uint32_t count = 1;
+  for (; !blind_spot_.contains(working_[i].address) && i + count < working_count_; ++count) {
+    const Worked& last = working_[i + count - 1];
+    const Worked& next = working_[i + count];
+    const void* wanted =
+        last.source == nullptr ? nullptr : static_cast<const char*>(last.source) + kPageSize;
+    if (next.address != last.address + kPageSize || next.source != wanted ||
+        blind_spot_.contains(next.address)) {
+      break;
+    }
+  }
+  return count;
+}
+
+// Nearly sorted most of the time: a few pages have been added or taken out.
+void Tracker::sort_working_set() {
+  for (std::uint32_t gap = working_count_ / 2; gap > 0; gap /= 2) {
+    for (std::uint32_t i = gap; i < working_count_; ++i) {
+      const Worked page = working_[i];
+      std::uint32_t at = i;
+      for (; at >= gap && working_[at - gap].address > page.address; at -= gap) {
+        working_[at] = working_[at - gap];
+      }
+      working_[at] = page;
+    }
+  }
 }
 
 // Pages that requests have stopped writing are tracked again.

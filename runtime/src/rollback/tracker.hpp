@@ -73,6 +73,8 @@ class Tracker {
   long protect(Range range);
   long register_range(Range range);
   void restore_working_set(State& state);
+  std::uint32_t run_length(std::uint32_t i) const;
+  void sort_working_set();
   void audit_working_set(State& state);
   bool scan(State& state);
   bool scan_wp_async(State& state);
