@@ -73,6 +73,9 @@ void take_own_standard_input() {
   }
 }
 
+// This holder's: asked for once and not for every request.
+pid_t g_pid = 0;
+
 // The bytes of one request's head. Static: a holder serves one request at a time.
 std::array<unsigned char, kPeek> g_peek;
 
@@ -80,6 +83,7 @@ std::array<unsigned char, kPeek> g_peek;
 
 void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd control, UniqueFd inbox) {
   slot_ = &board_.slot(slot);
+  g_pid = ::getpid();
   own_ = snapshot;
   entry_ = board_.entry_of(snapshot);
   control_ = std::move(control);
@@ -227,7 +231,7 @@ bool Worker::next(Job& job) {
     slot_->stage = Stage::Idle;
     set_active(board_, *slot_, false);
     slot_->idle_since_ns = monotonic_ns();
-    slot_->server_pid = ::getpid();
+    slot_->server_pid = g_pid;
     if (!take_connection()) {
       continue;
     }
@@ -366,7 +370,7 @@ void Worker::begin_request(Job& job) {
   if (entry_ != nullptr) {
     entry_->served.fetch_add(1, std::memory_order_relaxed);
   }
-  slot_->server_pid = ::getpid();
+  slot_->server_pid = g_pid;
   slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();
   board_.accepted.fetch_add(1, std::memory_order_relaxed);
