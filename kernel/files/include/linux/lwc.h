@@ -10,6 +10,7 @@
 
 #include <linux/lwc_types.h>
 #include <linux/mm_types.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/xarray.h>
@@ -245,7 +246,7 @@ static inline void lwc_block_async(struct task_struct *tsk, sigset_t *set)
 static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk, int sig)
 {
 	if (likely(!READ_ONCE(tsk->lwc)))
-		return &tsk->sighand->action[sig - 1];
+		return &rcu_dereference_raw(tsk->sighand)->action[sig - 1];
 	return __lwc_sigaction(tsk, sig);
 }
 
@@ -375,7 +376,7 @@ static inline void lwc_block_async(struct task_struct *tsk, sigset_t *set)
 
 static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk, int sig)
 {
-	return &tsk->sighand->action[sig - 1];
+	return &rcu_dereference_raw(tsk->sighand)->action[sig - 1];
 }
 
 static inline bool lwc_contains_signals(struct task_struct *tsk)

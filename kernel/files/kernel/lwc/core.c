@@ -268,14 +268,14 @@ static int lwc_join(struct lwc_task *lt)
 }
 
 /**
- * lwc_task_current - the calling thread's place among the lwCs
+ * __lwc_task_current - the calling thread's place, made where it is missing
  *
  * A thread that never asked is in the lwC whose address space it has.
  *
  * Return: its place, with lwc_task.cur and lwc_task.flow set, or an ERR_PTR:
  * -ENOMEM.
  */
-struct lwc_task *lwc_task_current(void)
+struct lwc_task *__lwc_task_current(void)
 {
 	struct lwc_task *lt = current->lwc;
 	int err;

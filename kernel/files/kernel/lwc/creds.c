@@ -20,16 +20,6 @@
 
 #include "internal.h"
 
-/**
- * struct lwc_cell - a credential that several flows of a thread have
- * @count: flows
- * @cred: it
- */
-struct lwc_cell {
-	refcount_t count;
-	const struct cred *cred;
-};
-
 static void cell_put(struct lwc_cell *cell)
 {
 	if (!cell || !refcount_dec_and_test(&cell->count))
@@ -44,12 +34,6 @@ static void cell_store(struct lwc_cell *cell, const struct cred *cred)
 
 	cell->cred = get_cred(cred);
 	put_cred(old);
-}
-
-/* The credential with which a suspended flow goes on */
-const struct cred *lwc_flow_cred(const struct lwc_flow *flow)
-{
-	return flow->cell ? flow->cell->cred : flow->cred;
 }
 
 /* A suspended flow goes on with this one. Only its own thread calls this. */

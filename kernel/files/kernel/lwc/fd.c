@@ -144,14 +144,13 @@ const struct lwc_rights *lwc_file_rights(const struct file *file)
  */
 struct lwc *lwc_from_fd(int nr)
 {
-	struct file *file = lwc_fd_file(nr);
-	struct lwc *lwc;
+	CLASS(fd, fd)(nr);
 
-	if (IS_ERR(file))
-		return ERR_CAST(file);
-	lwc = lwc_from_file(file);
-	fput(file);
-	return lwc;
+	if (fd_empty(fd))
+		return ERR_PTR(-EBADF);
+	if (fd_file(fd)->f_op != &lwc_fops)
+		return ERR_PTR(-EINVAL);
+	return lwc_from_file(fd_file(fd));
 }
 
 /*

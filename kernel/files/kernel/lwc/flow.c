@@ -187,8 +187,7 @@ void lwc_user_load(const struct lwc_user *user, bool trapped)
 	if (unlikely(user->dispatch_on || test_syscall_work(SYSCALL_USER_DISPATCH)))
 		load_dispatch(user);
 	__lwc_block_async(&blocked);
-	if (!sigequalsets(&blocked, &tsk->blocked))
-		set_current_blocked(&blocked);
+	__set_current_blocked(&blocked);
 }
 
 /**

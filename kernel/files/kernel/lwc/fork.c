@@ -285,6 +285,7 @@ static int twin_all(struct lwc_proc *proc, struct task_struct *child,
 /* The child is in the twin of where its parent is */
 static int enter(struct task_struct *child, struct lwc *cur)
 {
+	struct sighand_struct *sighand = rcu_dereference_raw(child->sighand);
 	struct lwc_task *lt = child->lwc;
 
 	lt->flow = lwc_flow_alloc(cur, child);
@@ -296,8 +297,7 @@ static int enter(struct task_struct *child, struct lwc *cur)
 	lwc_set_mark(lt);
 	/* What happens at signals: fork has copied that of this lwC for the root */
 	spin_lock_irq(&lwc_sighand()->siglock);
-	memcpy(child->sighand->action, lwc_sighand()->action,
-	       sizeof(child->sighand->action));
+	memcpy(sighand->action, lwc_sighand()->action, sizeof(sighand->action));
 	spin_unlock_irq(&lwc_sighand()->siglock);
 	if (cur->trap_to)
 		set_task_syscall_work(child, LWC_TRAP);

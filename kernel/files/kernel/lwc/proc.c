@@ -67,14 +67,16 @@ unsigned long __lwc_oom_pages(struct task_struct *tsk)
 static struct lwc_proc *proc_of(struct task_struct *task)
 {
 	struct lwc_proc *proc = NULL;
+	struct sighand_struct *sighand;
 	unsigned long flags;
 
-	if (!lock_task_sighand(task, &flags))
+	sighand = lock_task_sighand(task, &flags);
+	if (!sighand)
 		return NULL;
 	proc = READ_ONCE(task->signal->lwc);
 	if (proc && !refcount_inc_not_zero(&proc->count))
 		proc = NULL;
-	unlock_task_sighand(task, &flags);
+	spin_unlock_irqrestore(&sighand->siglock, flags);
 	return proc;
 }
 

@@ -100,6 +100,30 @@ static int check_switch(const struct lwc_switch_args *args)
 	return 0;
 }
 
+/* As copy_struct_from_user(), but the usual size field by field */
+static int read_switch(struct lwc_switch_args *args,
+		       const struct lwc_switch_args __user *uargs, size_t size)
+{
+	if (unlikely(size != sizeof(*args)))
+		return copy_struct_from_user(args, sizeof(*args), uargs, size);
+	if (!user_read_access_begin(uargs, sizeof(*args)))
+		return -EFAULT;
+	unsafe_get_user(args->flags, &uargs->flags, fault);
+	unsafe_get_user(args->__pad, &uargs->__pad, fault);
+	unsafe_get_user(args->args[0], &uargs->args[0], fault);
+	unsafe_get_user(args->args[1], &uargs->args[1], fault);
+	unsafe_get_user(args->args[2], &uargs->args[2], fault);
+	unsafe_get_user(args->args[3], &uargs->args[3], fault);
+	unsafe_get_user(args->result, &uargs->result, fault);
+	unsafe_get_user(args->wall_ns, &uargs->wall_ns, fault);
+	unsafe_get_user(args->cpu_ns, &uargs->cpu_ns, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
 /**
  * sys_lwc_switch - go to another lwC, and return when switched back
  * @fd: descriptor of the target
@@ -137,7 +161,7 @@ SYSCALL_DEFINE5(lwc_switch, int, fd, const struct lwc_switch_args __user *,
 
 	if (size < sizeof(args.flags))
 		return -EINVAL;
-	err = copy_struct_from_user(&args, sizeof(args), uargs, size);
+	err = read_switch(&args, uargs, size);
 	if (err)
 		return err;
 	err = check_switch(&args);

@@ -102,8 +102,9 @@ static void save_segments(struct lwc_arch *arch)
 }
 
 /*
- * In ordinary programs all selectors are zero and only the bases differ. Not
- * x86_fsbase_write_task(), which must not be used on current.
+ * After save_segments(), so that the thread's are known. In ordinary programs all
+ * selectors are zero. Not x86_fsbase_write_task(), which must not be used on
+ * current.
  */
 static void load_segments(const struct lwc_arch *arch)
 {
@@ -123,7 +124,8 @@ static void load_segments(const struct lwc_arch *arch)
 	if (unlikely(arch->gsindex | t->gsindex))
 		load_gs_index(arch->gsindex);
 	x86_fsbase_write_cpu(arch->fsbase);
-	x86_gsbase_write_cpu_inactive(arch->gsbase);
+	if (arch->gsbase != t->gsbase || arch->gsindex | t->gsindex)
+		x86_gsbase_write_cpu_inactive(arch->gsbase);
 	t->fsindex = arch->fsindex;
 	t->gsindex = arch->gsindex;
 	t->fsbase = arch->fsbase;
@@ -131,50 +133,64 @@ static void load_segments(const struct lwc_arch *arch)
 	preempt_enable();
 }
 
-/**
- * lwc_arch_save - save the user state of the running thread
- * @arch: where; has its buffer
- *
- * The state in the processor is kept. Context: process context, as the last
- * user of the state before lwc_arch_load().
- */
-void lwc_arch_save(struct lwc_arch *arch)
+/* Under fpregs_lock() */
+static void save_extended(struct lwc_arch *arch)
 {
-	arch->regs = *current_pt_regs();
-	save_segments(arch);
-
-	fpregs_lock();
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		fpregs_restore_userregs();
 	os_xsave(arch->fps);
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
 		arch->pkru = rdpkru();
-	fpregs_unlock();
 }
 
-/**
- * lwc_arch_load - make a saved user state that of the running thread
- * @arch: the state
- *
- * The extended state goes straight into the registers. They belong to this
- * thread since lwc_arch_save() or since its last return to user space; a
- * preemption between the two has saved what is there now, which is not needed
- * any more, and asks for a reload, which is cancelled here.
+/*
+ * Under fpregs_lock(). What is in the registers, or waits in the thread's own
+ * fpstate to be loaded into them, is not needed any more.
  */
-void lwc_arch_load(const struct lwc_arch *arch)
+static void load_extended(const struct lwc_arch *arch)
 {
-	*current_pt_regs() = arch->regs;
-	load_segments(arch);
-
-	fpregs_lock();
 	restore_fpregs_from_fpstate(arch->fps, XFEATURE_MASK_FPSTATE);
 	fpregs_activate(&current->thread.fpu);
 	current->thread.fpu.last_cpu = smp_processor_id();
-	clear_thread_flag(TIF_NEED_FPU_LOAD);
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		clear_thread_flag(TIF_NEED_FPU_LOAD);
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE)) {
 		wrpkru(arch->pkru);
 		current->thread.pkru = arch->pkru;
 	}
+}
+
+/**
+ * lwc_arch_save - save the user state of the running thread
+ * @arch: where; has its buffer
+ *
+ * The thread goes on with it.
+ */
+void lwc_arch_save(struct lwc_arch *arch)
+{
+	arch->regs = *current_pt_regs();
+	save_segments(arch);
+	fpregs_lock();
+	save_extended(arch);
+	fpregs_unlock();
+}
+
+/**
+ * lwc_arch_switch - give the running thread another user state
+ * @from: where to save the one it has; has its buffer
+ * @to: the other one
+ */
+void lwc_arch_switch(struct lwc_arch *from, const struct lwc_arch *to)
+{
+	struct pt_regs *regs = current_pt_regs();
+
+	from->regs = *regs;
+	*regs = to->regs;
+	save_segments(from);
+	load_segments(to);
+	fpregs_lock();
+	save_extended(from);
+	load_extended(to);
 	fpregs_unlock();
 }
 

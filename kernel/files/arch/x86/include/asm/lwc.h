@@ -37,7 +37,7 @@ int lwc_arch_check(void);
 int lwc_arch_alloc(struct lwc_arch *arch);
 void lwc_arch_free(struct lwc_arch *arch);
 void lwc_arch_save(struct lwc_arch *arch);
-void lwc_arch_load(const struct lwc_arch *arch);
+void lwc_arch_switch(struct lwc_arch *from, const struct lwc_arch *to);
 void lwc_arch_copy(struct lwc_arch *to, const struct lwc_arch *from);
 void lwc_arch_settle_syscall(struct pt_regs *regs);
 void lwc_arch_redo_syscall(struct lwc_arch *arch);
