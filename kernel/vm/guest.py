@@ -74,7 +74,9 @@ def qemu_command(image, options, scratch):
     clock = "" if options.kvm else "tsc_early_khz=%d" % (1_000_000 if options.icount else tsc.frequency_khz())
     # kmemleak notes every allocation with its stack from the start: half of the debug kernel's boot.
     leaks = "kmemleak=off" if options.no_leak_check else ""
-    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {clock} {leaks} {options.append}".strip()
+    # A guest stands still when its host is busy or stopped: not what the detectors of lockups are for.
+    patience = "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
+    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {patience} {clock} {leaks} {options.append}".strip()
     if options.kvm:
         accelerator = ["-accel", "kvm", "-cpu", "host"]
     elif options.icount:
