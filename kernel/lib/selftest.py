@@ -21,7 +21,7 @@ sys.path.insert(0, str(KERNEL / "vm"))
 import verdict  # noqa: E402
 
 SELFTESTS = "tools/testing/selftests/lwc"
-PROGRAM_TIMEOUT = {"lwc": 600, "lwc-debug": 1200}
+PROGRAM_TIMEOUT = {"lwc": 1800, "lwc-debug": 3600}
 BOOT_TIMEOUT = 120
 
 # $1: seconds for each program. The marks in the kernel's log tell which program a report belongs to.
@@ -131,7 +131,7 @@ def _assign_reports(log, programs):
 
 
 def _run_all(kernel, programs):
-    limit = PROGRAM_TIMEOUT.get(kernel, 600)
+    limit = PROGRAM_TIMEOUT.get(kernel, 1800)
     left = list(programs)
     while left:
         began = _boot(kernel, left, limit)

@@ -141,7 +141,7 @@ FIXTURE_TEARDOWN(rounds)
 {
 }
 
-TEST_F_TIMEOUT(rounds, S3_rounds_leave_no_growth, 100)
+TEST_F_TIMEOUT(rounds, S3_rounds_leave_no_growth, 1800)
 {
 	char *pages = private_pages(64);
 	struct lwc_event event;

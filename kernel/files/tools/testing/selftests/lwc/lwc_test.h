@@ -21,7 +21,7 @@
 
 /* An emulated guest on a busy machine: against hanging, not a statement on speed */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 600
+#define TEST_TIMEOUT_DEFAULT 1800
 #include "../../../../include/uapi/linux/lwc.h"
 
 /* All return -errno */
