@@ -28,7 +28,7 @@ namespace lwc {
 namespace {
 
 constexpr std::size_t kPeek =
-    64 * 1024;  // bytes of a request that are looked at to choose a snapshot
+    std::size_t{64} * 1024;  // bytes of a request that are looked at to choose a snapshot
 constexpr int kFirstByteTimeoutMs =
     5000;  // as php-fpm: a client that connects has 5 seconds to say something
 constexpr int kPatienceMs = 100;  // a head that stops growing for so long goes to the base as it is

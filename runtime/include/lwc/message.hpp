@@ -25,7 +25,7 @@ struct Message {
 };
 
 inline constexpr std::size_t kMaxMessageText =
-    96 * 1024;  ///< bytes; stays below the default socket buffer
+    std::size_t{96} * 1024;  ///< bytes; stays below the default socket buffer
 inline constexpr std::size_t kMaxMessageFds = 4;
 
 enum class Received { Message, Nothing, Closed };

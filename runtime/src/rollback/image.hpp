@@ -87,6 +87,6 @@ class Image {
   int pagemap_ = -1;
 };
 
-inline constexpr std::size_t kMapsBuffer = 64 * 1024;
+inline constexpr std::size_t kMapsBuffer = std::size_t{64} * 1024;
 
 }  // namespace lwc::rollback

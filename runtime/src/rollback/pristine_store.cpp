@@ -63,7 +63,7 @@ Status PristineStore::find_runs(const std::vector<Mapping>& mappings,
 
 Status PristineStore::build() {
   std::vector<Mapping> mappings(4096);
-  std::vector<char> buffer(64 * 1024);
+  std::vector<char> buffer(std::size_t{64} * 1024);
   long mapped = read_mappings(mappings.data(), mappings.size(), buffer.data(), buffer.size());
   if (mapped < 0) {
     return errno_error("cannot read /proc/self/maps", static_cast<int>(-mapped));

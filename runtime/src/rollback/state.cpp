@@ -11,8 +11,8 @@
 namespace lwc::rollback {
 namespace {
 
-constexpr std::size_t kUndoStack = 128 * 1024;
-constexpr std::size_t kSignalStack = 256 * 1024;  // the unwinder runs here too
+constexpr std::size_t kUndoStack = std::size_t{128} * 1024;
+constexpr std::size_t kSignalStack = std::size_t{256} * 1024;  // the unwinder runs here too
 
 }  // namespace
 
