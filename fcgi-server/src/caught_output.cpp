@@ -56,11 +56,25 @@ void mark_end_of_request() {
 }
 
 void CaughtOutput::add(const std::string& pool, bool decorate, pid_t pid, OutputPipes pipes) {
+  add({pipes.out.release(), pid, true, decorate, pool});
+  add({pipes.err.release(), pid, false, decorate, pool});
+}
+
+void CaughtOutput::add(Source source) {
+  pool_ = std::move(source.pool);
+  decorate_ = source.decorate;
   if (!lines_) {
-    lines_.emplace(log::WorkerOutput::to(log::logger(), pool, decorate));
+    lines_.emplace(log::WorkerOutput::to(log::logger(), pool_, decorate_));
   }
-  pipes_.push_back({std::move(pipes.out), pid, true});
-  pipes_.push_back({std::move(pipes.err), pid, false});
+  pipes_.push_back({UniqueFd(source.fd), source.pid, source.is_stdout});
+}
+
+std::vector<CaughtOutput::Source> CaughtOutput::sources() const {
+  std::vector<Source> all;
+  for (const Pipe& pipe : pipes_) {
+    all.push_back({pipe.fd.get(), pipe.pid, pipe.is_stdout, decorate_, pool_});
+  }
+  return all;
 }
 
 void CaughtOutput::add_fds(std::vector<pollfd>& fds) const {

@@ -31,9 +31,20 @@ void mark_end_of_request();
 
 class CaughtOutput {
  public:
+  /// One pipe, as it goes over to the master after a reload.
+  struct Source {
+    int fd;
+    pid_t pid;
+    bool is_stdout;
+    bool decorate;
+    std::string pool;
+  };
+
   /// Of holder `pid`; what it wrote already waits in the pipes. `decorate`:
   /// decorate_workers_output.
   void add(const std::string& pool, bool decorate, pid_t pid, OutputPipes pipes);
+  void add(Source source);
+  std::vector<Source> sources() const;
   void add_fds(std::vector<pollfd>& fds) const;
   /// False: not one of these.
   bool on_readable(int fd);
@@ -50,6 +61,8 @@ class CaughtOutput {
   void drop_closed();
 
   std::vector<Pipe> pipes_;
+  std::string pool_;
+  bool decorate_ = true;
   std::optional<log::WorkerOutput> lines_;
 };
 

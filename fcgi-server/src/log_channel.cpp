@@ -16,6 +16,13 @@ Result<LogChannel> LogChannel::make() {
   return channel;
 }
 
+LogChannel LogChannel::adopt(const std::vector<int>& fds) {
+  LogChannel channel;
+  channel.master_.reset(fds.at(0));
+  channel.others_.reset(fds.at(1));
+  return channel;
+}
+
 void LogChannel::send(php::LogLevel level, std::string_view pool,
                       std::string_view text) const noexcept {
   Message message;

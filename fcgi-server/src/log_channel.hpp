@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lwc/message.hpp"
 #include "lwc/php/interpreter.hpp"
@@ -16,6 +17,9 @@ class LogChannel {
  public:
   /// Makes the pair. Once, in the master, before it forks.
   static Result<LogChannel> make();
+  /// The one that an earlier master's workers know; `fds` as fds() gave them there.
+  static LogChannel adopt(const std::vector<int>& fds);
+  std::vector<int> fds() const { return {master_.get(), others_.get()}; }
 
   /// Sends one entry, which may have several lines. Never blocks: if the master is overwhelmed the
   /// entry is dropped.

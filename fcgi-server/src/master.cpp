@@ -73,7 +73,9 @@ Status Master::start() {
   if (Status blocked = block_signals(); !blocked) {
     return blocked;
   }
-  Result<LogChannel> channel = LogChannel::make();
+  Handover handover = Handover::from_environment();
+  Result<LogChannel> channel =
+      handover.log.size() == 2 ? LogChannel::adopt(handover.log) : LogChannel::make();
   if (!channel) {
     return channel.error();
   }
@@ -81,9 +83,10 @@ Status Master::start() {
   if (Status limited = limit_master(); !limited) {
     return limited;
   }
-  if (Status opened = open_sockets(); !opened) {
+  if (Status opened = open_sockets(handover.sockets); !opened) {
     return opened;
   }
+  old_ = OldWorkers(std::move(handover));
   write_pid();
   log::launched();
   log::notice("", "fpm is running, pid " + std::to_string(::getpid()));
@@ -131,13 +134,14 @@ std::vector<int> Master::private_fds() const {
   for (const InheritedSocket& one : unclaimed_) {
     fds.push_back(one.fd);
   }
-  fds.insert(fds.end(), old_.fds().begin(), old_.fds().end());
+  const std::vector<int> of_old = old_.fds();
+  fds.insert(fds.end(), of_old.begin(), of_old.end());
   return fds;
 }
 
-Status Master::open_sockets() {
+Status Master::open_sockets(const std::vector<InheritedSocket>& handed_over) {
   std::vector<InheritedSocket> sockets = std::move(options_.sockets);
-  old_ = OldWorkers::from_environment(sockets);
+  sockets.insert(sockets.end(), handed_over.begin(), handed_over.end());
   for (const InheritedSocket& one : sockets) {
     log::notice(
         "", "using inherited socket fd=" + std::to_string(one.fd) + ", \"" + one.address + "\"");
@@ -212,6 +216,7 @@ void Master::loop() {
     for (const auto& pool : pools_) {
       pool->add_fds(fds);
     }
+    old_.add_fds(fds);
     const std::int64_t next = std::min(next_tick, next_check);
     const std::int64_t left =
         std::max<std::int64_t>((next - monotonic_ns() + kMillisecond - 1) / kMillisecond, 0);
@@ -224,6 +229,9 @@ void Master::loop() {
           if (fds[i].revents != 0) {
             pool->on_readable(fds[i].fd);
           }
+        }
+        if (fds[i].revents != 0) {
+          old_.on_readable(fds[i].fd);
         }
       }
       read_log();
@@ -283,8 +291,8 @@ void Master::check_ready() {
   ready_ = true;
   state_ = State::Running;
   reported_ns_ = monotonic_ns();
-  log::notice("", "ready to handle connections");
   old_.finish();
+  log::notice("", "ready to handle connections");
   service_manager::ready("Ready to handle connections");
   if (options_.startup) {
     const char good = '1';

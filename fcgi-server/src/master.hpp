@@ -33,7 +33,7 @@ class Master {
   enum class State { Starting, Running, Finishing, Terminating };
 
   Status start();
-  Status open_sockets();
+  Status open_sockets(const std::vector<InheritedSocket>& handed_over);
   Status start_pools();
   std::vector<int> private_fds() const;
   Status block_signals();

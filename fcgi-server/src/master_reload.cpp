@@ -66,21 +66,17 @@ void Master::reload() {
         "", "the new configuration is not good (see lwc-fpm -t): still running with the old one");
     return;
   }
-  std::vector<InheritedSocket> sockets;
-  std::vector<pid_t> workers;
-  std::vector<int> fds;
+  Handover handover;
   const std::int64_t deadline = monotonic_ns() + kSettleLimit;
   for (const auto& pool : pools_) {
     pool->settle(deadline);
-    sockets.push_back(pool->socket());
-    std::vector<pid_t> pids = pool->holder_pids();
-    workers.insert(workers.end(), pids.begin(), pids.end());
-    std::vector<int> links = pool->worker_fds();
-    fds.insert(fds.end(), links.begin(), links.end());
+    pool->hand_over(handover);
   }
-  sockets.insert(sockets.end(), unclaimed_.begin(), unclaimed_.end());
+  old_.hand_over(handover);
+  handover.sockets.insert(handover.sockets.end(), unclaimed_.begin(), unclaimed_.end());
+  handover.log = log_.fds();
   service_manager::reloading();
-  OldWorkers::to_environment(sockets, workers, fds);
+  handover.to_environment();
   log::notice("", "reloading: execvp(\"" + options_.arguments[0] + "\", {" +
                       quoted(options_.arguments) + "})");
   const log::OriginalStderr for_successor(log::logger());

@@ -6,34 +6,55 @@
 
 #include <sys/types.h>
 
-#include <string>
 #include <vector>
 
+#include "caught_output.hpp"
 #include "listener.hpp"
 
 namespace lwc {
 
+/// What goes over from the master before a reload to its successor.
+struct Handover {
+  std::vector<InheritedSocket> sockets;
+  std::vector<pid_t> workers;
+  std::vector<int> links;     ///< workers' way to the master, kept open until they have ended
+  std::vector<int> controls;  ///< of links: where a worker tells that it takes no more connections
+  std::vector<CaughtOutput::Source> outputs;
+  std::vector<int> log;  ///< LogChannel::fds()
+
+  /// In the predecessor, just before exec: leaves it in the environment.
+  void to_environment() const;
+  /// In the successor: takes it from there.
+  static Handover from_environment();
+};
+
 class OldWorkers {
  public:
-  /// In the successor: what the master before the reload left in the environment. Removes it there,
-  /// and adds the sockets to `sockets`.
-  static OldWorkers from_environment(std::vector<InheritedSocket>& sockets);
+  OldWorkers() = default;
+  explicit OldWorkers(Handover handover);
 
-  /// In the predecessor, just before exec: leaves it.
-  static void to_environment(const std::vector<InheritedSocket>& sockets,
-                             const std::vector<pid_t>& workers, const std::vector<int>& worker_fds);
-
-  /// Asks them to end after their current request.
+  /// Asks them to end after their current request, and waits until none takes another one: whoever
+  /// connects from here on meets the new configuration.
   void finish();
   void signal_all(int signal) const;
   bool on_exit(pid_t pid);
   bool empty() const { return pids_.empty(); }
-  /// Their way to the master, kept open until they have ended.
-  const std::vector<int>& fds() const { return fds_; }
+  /// What is open for them.
+  std::vector<int> fds() const;
+  /// Descriptors to watch for reading.
+  void add_fds(std::vector<pollfd>& fds) const;
+  void on_readable(int fd);
+  /// Those that are still there, for the next reload.
+  void hand_over(Handover& to) const;
 
  private:
+  bool take_no_more(pid_t pid) const;
+
   std::vector<pid_t> pids_;
-  std::vector<int> fds_;
+  std::vector<pid_t> deaf_;  // those that have said so
+  std::vector<int> links_;
+  std::vector<int> controls_;
+  std::vector<CaughtOutput> outputs_;  // of one process each
 };
 
 }  // namespace lwc

@@ -21,6 +21,7 @@
 #include "log_channel.hpp"
 #include "lwc/message.hpp"
 #include "lwc/template.hpp"
+#include "old_workers.hpp"
 #include "process_limit.hpp"
 #include "scoreboard.hpp"
 #include "slow_log.hpp"
@@ -70,15 +71,13 @@ class Pool {
   void signal_all(int signal);  ///< to every process of the pool
   bool has_processes() const;
   std::vector<pid_t> holder_pids() const;
-  /// Descriptors that workers need until they have ended, kept open over a reload.
-  std::vector<int> worker_fds() const;
+  /// What the successor after a reload needs: the socket, and what belongs to the workers.
+  void hand_over(Handover& to) const;
   /// All that the master has open for this pool.
   std::vector<int> all_fds() const;
 
   const config::PoolConfig& config() const { return config_; }
   int listen_fd() const { return listener_.fd.get(); }
-  /// For the successor after a reload.
-  InheritedSocket socket() const;
   PoolBoard& board() { return *board_; }
 
   /// Workers that are not about to end.
@@ -91,6 +90,10 @@ class Pool {
   Counts count() const;
 
  private:
+  InheritedSocket socket() const;
+  /// Descriptors that workers need until they have ended.
+  std::vector<int> worker_fds() const;
+
   struct Template {
     TemplateHandle handle;
     pid_t pid = 0;

@@ -137,6 +137,21 @@ std::vector<int> Pool::all_fds() const {
   return fds;
 }
 
+void Pool::hand_over(Handover& to) const {
+  to.sockets.push_back(socket());
+  const std::vector<pid_t> pids = holder_pids();
+  to.workers.insert(to.workers.end(), pids.begin(), pids.end());
+  const std::vector<int> links = worker_fds();
+  to.links.insert(to.links.end(), links.begin(), links.end());
+  for (const WorkerSlot& slot : slots_) {
+    if (slot.live) {
+      to.controls.push_back(slot.control.get());
+    }
+    const std::vector<CaughtOutput::Source> sources = slot.output.sources();
+    to.outputs.insert(to.outputs.end(), sources.begin(), sources.end());
+  }
+}
+
 std::vector<int> Pool::worker_fds() const {
   std::vector<int> fds;
   for (const WorkerSlot& slot : slots_) {

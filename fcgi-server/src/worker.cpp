@@ -41,6 +41,7 @@ constexpr int kPauseMs = 100;      // after what may go wrong again at once
 // it.
 int g_listen_fd = -1;
 int g_dead_fd = -1;
+int g_control_fd = -1;
 std::atomic<std::uint32_t>* g_stop = nullptr;
 
 void on_stop_signal(int) {
@@ -48,6 +49,9 @@ void on_stop_signal(int) {
   g_stop->compare_exchange_strong(expected, kStopSoon);
   if (g_listen_fd >= 0 && g_stop->load() == kStopSoon) {
     ::dup2(g_dead_fd, g_listen_fd);
+    // Whoever reloads waits for this: OldWorkers::finish().
+    const pid_t self = ::getpid();
+    ::send(g_control_fd, &self, sizeof self, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 }
 
@@ -105,6 +109,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
   delete_uploads();  // of a request that took its worker with it
   state_->log_generation = options_.access.generation;
   g_dead_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_control_fd = control_.get();
   g_listen_fd = listen_fd_;
   g_stop = &slot_->stop;
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);  // the master gone: finish what runs, then end

@@ -76,6 +76,38 @@ def test_reload_takes_the_new_configuration(fresh):
     assert wait_until(lambda: fresh.get(script).text == "new", PATIENCE)
 
 
+def test_who_connects_after_ready_meets_the_new_configuration(fresh):
+    """No worker of before takes a connection any more, however soon it comes."""
+    fresh.start(children=4, settings={"env[WHICH]": "0"})
+    script = fresh.script("echo getenv('WHICH');")
+    for number in range(1, 11):
+        fresh.daemon.pools[0].settings["env[WHICH]"] = str(number)
+        fresh.daemon.write_config()
+        reload_and_wait(fresh)
+        assert [fresh.get(script).text for _ in range(4)] == [str(number)] * 4
+
+
+def test_what_old_workers_say_is_in_the_log(lwc):
+    """catch_workers_output, and a crash, of a request that began before a reload, or two."""
+    start(lwc, settings={"catch_workers_output": "yes"})
+    script = lwc.script("""
+        file_put_contents(ini_get('sys_temp_dir') . '/begun', '1');
+        while (!file_exists(ini_get('sys_temp_dir') . '/finish')) usleep(1000);
+        file_put_contents('php://stderr', "said after the reload\n");
+        posix_kill(getmypid(), SIGSEGV);
+        sleep(5);
+        """.replace("SIGSEGV", "11"))
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(script))
+        lwc.wait_for_file("begun")
+        reload_and_wait(lwc)
+        reload_and_wait(lwc)
+        lwc.file("finish").write_text("1")
+        assert connection.read_response().status == 500
+    log = lwc.wait_for_log("killed by signal 11")
+    assert re.search(r'WARNING: \[pool www\] child \d+ said into stderr: "said after the reload"', log)
+
+
 def test_reload_waits_for_running_requests(fresh):
     start(fresh)
     script = fresh.script("""
