@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+
+#include "config/command_line.hpp"
 
 namespace lwc {
 
-Result<UniqueFd> daemonize() {
+Result<UniqueFd> daemonize(const std::string& error_log) {
   if (std::getenv("FPM_SOCKETS") != nullptr) {
     return UniqueFd();  // a reload: this process is the daemon already
   }
@@ -26,7 +29,13 @@ Result<UniqueFd> daemonize() {
   if (pid > 0) {
     writing.reset();
     char good = 0;
-    ::_exit(::read(reading.get(), &good, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (::read(reading.get(), &good, 1) == 1) {
+      ::_exit(EXIT_SUCCESS);
+    }
+    // The daemon has no terminal any more; whoever started it still looks at one.
+    std::fprintf(stderr, "ERROR: FPM initialization failed; the log says why: %s\n",
+                 error_log.c_str());
+    ::_exit(config::kExitSoftware);
   }
   reading.reset();
   ::setsid();

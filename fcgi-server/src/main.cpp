@@ -17,7 +17,8 @@ namespace {
 using namespace lwc;
 
 php::StartOptions start_options(const config::CommandLine& command_line) {
-  return {command_line.ini_path.value_or(""), command_line.ignore_ini, command_line.ini_entries};
+  return {command_line.ini_path.value_or(""), command_line.ignore_ini, command_line.ini_entries,
+          command_line.extended_info};
 }
 
 config::Informers informers(const config::CommandLine& command_line) {
@@ -56,7 +57,7 @@ int run(const config::CommandLine& command_line, const config::Options& options,
   }
   config::tell_privileges(*config, say);
   if (config->global.daemonize) {
-    Result<UniqueFd> startup = daemonize();
+    Result<UniqueFd> startup = daemonize(config->global.error_log);
     if (!startup) {
       log::error("", startup.error().message);
       return config::kExitSoftware;

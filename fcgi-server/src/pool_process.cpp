@@ -211,11 +211,6 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   log::logger().forget_original_stderr();
   // Two descriptors for one end: one for the engine, one to say why there is none.
   UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
-  EngineChoice choice;
-  Result<std::unique_ptr<Engine>> engine = make_engine(process.engine, std::move(control), &choice);
-  if (!engine) {
-    give_up(voice, engine.error().message);
-  }
   Result<Identity> who = pool_identity(pool);
   if (!who) {
     give_up(voice, who.error().message);
@@ -228,6 +223,12 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
     if (Status done = step(pool); !done) {
       give_up(voice, done.error().message);
     }
+  }
+  // Where the pool runs: in a chroot there may be no /proc, which some engines need.
+  EngineChoice choice;
+  Result<std::unique_ptr<Engine>> engine = make_engine(process.engine, std::move(control), &choice);
+  if (!engine) {
+    give_up(voice, engine.error().message);
   }
   if (Status opened = (*engine)->acquire_privileges(); !opened) {
     give_up(voice, opened.error().message);

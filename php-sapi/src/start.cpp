@@ -145,6 +145,9 @@ Status start(const StartOptions& options) {
   if (start_module() == FAILURE) {
     return Error{"PHP could not be started; the messages above say why"};
   }
+  if (options.extended_info) {
+    CG(compiler_options) |= ZEND_COMPILE_EXTENDED_INFO;
+  }
   find_opcache();
   watch_uploads();
   return ok();

@@ -17,9 +17,10 @@ namespace lwc::php {
 
 /// What an administrator can set before PHP starts: php-fpm's -c, -n, -d.
 struct StartOptions {
-  std::string ini_path;     ///< -c: file or directory; empty: the built-in search
-  bool ignore_ini = false;  ///< -n
-  std::string ini_entries;  ///< -d, one "name=value\n" each
+  std::string ini_path;        ///< -c: file or directory; empty: the built-in search
+  bool ignore_ini = false;     ///< -n
+  std::string ini_entries;     ///< -d, one "name=value\n" each
+  bool extended_info = false;  ///< -e: code is compiled with what debuggers and profilers need
 };
 
 /// php_value, php_flag, php_admin_value, php_admin_flag of a pool, in order.
