@@ -11,6 +11,7 @@
 #include "master.hpp"
 #include "process_title.hpp"
 #include "service_manager.hpp"
+#include "wipe_freed.hpp"
 
 namespace {
 
@@ -71,6 +72,7 @@ int run(const config::CommandLine& command_line, const config::Options& options,
 }  // namespace
 
 int main(int argc, char** argv) {
+  wipe_freed_memory(true);  // pools turn it off for themselves, before they serve
   config::CommandLine command_line = config::parse_command_line(argc, argv);
   if (std::optional<int> done = config::carry_out(command_line, informers(command_line))) {
     return *done;

@@ -115,13 +115,24 @@ Status Master::start_pools() {
     const std::optional<std::string>& shown = pool->config().status_of;
     auto of = std::find_if(pools_.begin(), pools_.end(),
                            [&](const auto& one) { return one->config().name == shown; });
-    if (Status started = pool->start(of != pools_.end() ? &(*of)->board() : nullptr,
-                                     [this] { return private_fds(); });
+    if (Status started = pool->start(
+            of != pools_.end() ? &(*of)->board() : nullptr,
+            {[this] { return private_fds(); }, [this](const Pool& own) { forget_all_but(own); }});
         !started) {
       return started;
     }
   }
   return ok();
+}
+
+// In the process of a pool: an attacker there has no other pool's secrets to look for.
+void Master::forget_all_but(const Pool& own) {
+  for (const auto& pool : pools_) {
+    if (pool.get() != &own) {
+      pool->forget(own.shown());
+    }
+  }
+  config_ = {};
 }
 
 // What no other process is to have of what is open here.

@@ -36,6 +36,7 @@ class Master {
   Status open_sockets(const std::vector<InheritedSocket>& handed_over);
   Status start_pools();
   std::vector<int> private_fds() const;
+  void forget_all_but(const Pool& own);
   Status block_signals();
   std::int64_t request_check_interval() const;
   void loop();

@@ -72,9 +72,9 @@ Status Pool::make_board() {
   return ok();
 }
 
-Status Pool::start(PoolBoard* shown, std::function<std::vector<int>()> masters_fds) {
+Status Pool::start(PoolBoard* shown, Inheritance inherited) {
   shown_ = shown;
-  masters_fds_ = std::move(masters_fds);
+  inherited_ = std::move(inherited);
   if (Status opened = open_access_log(); !opened) {
     return opened;
   }
@@ -120,6 +120,7 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
   if (pid == 0) {
     pair->master.reset();
     close_masters_fds();
+    inherited_.forget_others(*this);
     ::poll(nullptr, 0, static_cast<int>(pause.count()));
     run_base_template({config_, engine_, listen_fd(), access_log_.get(), *board_,
                        shown_ != nullptr ? *shown_ : *board_, log_},
@@ -138,7 +139,7 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
 // open, nor a request another worker's connection.
 void Pool::close_masters_fds() const {
   std::vector<int> own{listen_fd(), access_log_.get()};
-  for (int fd : masters_fds_()) {
+  for (int fd : inherited_.fds()) {
     if (fd >= 0 && std::find(own.begin(), own.end(), fd) == own.end()) {
       ::close(fd);
     }

@@ -38,7 +38,12 @@ class Pool {
   /// Forks the base template. `shown`: the board that the status page tells of, where that is
   /// another pool's (pm.status_listen). `masters_fds`: what the master has open and no other
   /// process is to have; asked for each time one is forked.
-  Status start(PoolBoard* shown, std::function<std::vector<int>()> masters_fds);
+  /// What a base template has inherited and nobody there may have: called in its process.
+  struct Inheritance {
+    std::function<std::vector<int>()> fds;  ///< open in the master, those of `own` among them
+    std::function<void(const Pool& own)> forget_others;  ///< other pools' configuration and boards
+  };
+  Status start(PoolBoard* shown, Inheritance inherited);
 
   /// Descriptors to watch for reading.
   void add_fds(std::vector<pollfd>& fds) const;
@@ -75,6 +80,11 @@ class Pool {
   void hand_over(Handover& to) const;
   /// All that the master has open for this pool.
   std::vector<int> all_fds() const;
+
+  /// In a process that is another pool's: wipes what this one was told, and its board unless it is
+  /// `shown` there.
+  void forget(const PoolBoard* shown);
+  const PoolBoard* shown() const { return shown_; }
 
   const config::PoolConfig& config() const { return config_; }
   int listen_fd() const { return listener_.fd.get(); }
@@ -185,7 +195,7 @@ class Pool {
   std::string engine_;
   PoolBoardPtr board_;
   PoolBoard* shown_ = nullptr;
-  std::function<std::vector<int>()> masters_fds_;
+  Inheritance inherited_;
   std::optional<SlowLog> slow_log_;
   std::map<SnapshotId, Template> templates_;
   std::vector<WorkerSlot> slots_;

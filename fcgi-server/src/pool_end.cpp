@@ -18,6 +18,14 @@ void Pool::remove_socket() {
   }
 }
 
+void Pool::forget(const PoolBoard* shown) {
+  config_ = {};
+  if (board_.get() == shown) {
+    [[maybe_unused]] PoolBoard* kept = board_.release();
+  }
+  board_.reset();
+}
+
 InheritedSocket Pool::socket() const {
   return {*config_.listen, listen_fd(), listener_.activated, listener_.name};
 }

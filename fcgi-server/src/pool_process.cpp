@@ -23,6 +23,7 @@
 #include "lwc/php/interpreter.hpp"
 #include "lwc/template.hpp"
 #include "process_title.hpp"
+#include "wipe_freed.hpp"
 #include "worker.hpp"
 
 namespace lwc {
@@ -205,6 +206,7 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   const config::PoolConfig& pool = process.pool;
   PoolBoard& board = process.board;
   LogChannel& log = process.log;
+  wipe_freed_memory(false);
   const pid_t master = ::getppid();
   set_process_title("pool " + pool.name + ", base template");
   reset_signals();

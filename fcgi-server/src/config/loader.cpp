@@ -99,7 +99,7 @@ std::optional<std::string> Loader::variable(const std::string& name) const {
 }
 
 bool Loader::read_whole(int fd, const std::string& path, std::string& content) {
-  std::array<char, 65536> buffer;
+  std::vector<char> buffer(65536);  // not on the stack, where secrets would stay (wipe_freed.hpp)
   while (true) {
     const ssize_t count = read(fd, buffer.data(), buffer.size());
     if (count == 0) {
