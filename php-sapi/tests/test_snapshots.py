@@ -36,8 +36,8 @@ def php(tmp_path):
 
 
 def bodies(output):
-    """The body of every answer."""
-    return re.findall(r"^\[start [^\n]*\n(?:[^\n]+\n)*?\n(.*?)\n?\[finish\]", output, re.S | re.M)
+    """The body of every answer. The host is told of the end before the client can see it."""
+    return re.findall(r"^\[start [^\n]*\n(?:[^\n]+\n)*?\n(.*?)\n?\[end \d+, \d+ bytes\]\n\[finish\]", output, re.S | re.M)
 
 
 def test_what_ran_before_runs_once(php):
