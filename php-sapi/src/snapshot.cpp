@@ -206,7 +206,9 @@ void leave_for_template() {
   put_away_warmup(g_state.script.c_str());
   g_state.created =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  g_state.next_file_check = std::chrono::steady_clock::now();
+  // What the warm-up has read it has just looked at.
+  g_state.next_file_check = std::chrono::steady_clock::now() +
+                            (g_state.sealed_fresh ? file_check_interval() : milliseconds(0));
   g_state.phase = Phase::Template;
   hold_template();
 }
