@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "early_start.hpp"
 
+#include <string_view>
+
 #include "guarded.hpp"
 #include "ini.hpp"
 #include "modules.hpp"
@@ -18,6 +20,14 @@ bool g_started = false;
 bool has_own_settings(const Request& request) {
   return request.params.get("PHP_VALUE") != nullptr ||
          request.params.get("PHP_ADMIN_VALUE") != nullptr || has_directory_ini();
+}
+
+/// PHP reads a form before extensions begin the request: what they see of an upload (the session's
+/// progress), and what a form that is too long leads to, depends on that.
+bool brings_a_form() {
+  const sapi_request_info& info = SG(request_info);
+  return info.request_method != nullptr && info.content_type != nullptr &&
+         std::string_view(info.request_method) == "POST";
 }
 
 /// With no request and nobody to answer: the real ones are put back afterwards.
@@ -69,7 +79,7 @@ EarlyStart adopt_early_start() {
     return EarlyStart::None;
   }
   const bool filled = guarded(fill_request_info);
-  if (!filled || has_own_settings(current_request())) {
+  if (!filled || has_own_settings(current_request()) || brings_a_form()) {
     end_what_was_begun();
     return EarlyStart::None;
   }
