@@ -35,14 +35,13 @@ class Pool {
 
   /// Makes the shared memory.
   Status make_board();
-  /// Forks the base template. `shown`: the board that the status page tells of, where that is
-  /// another pool's (pm.status_listen). `masters_fds`: what the master has open and no other
-  /// process is to have; asked for each time one is forked.
   /// What a base template has inherited and nobody there may have: called in its process.
   struct Inheritance {
     std::function<std::vector<int>()> fds;  ///< open in the master, those of `own` among them
     std::function<void(const Pool& own)> forget_others;  ///< other pools' configuration and boards
   };
+  /// Forks the base template. `shown`: the board that the status page tells of, where that is
+  /// another pool's (pm.status_listen).
   Status start(PoolBoard* shown, Inheritance inherited);
 
   /// Descriptors to watch for reading.

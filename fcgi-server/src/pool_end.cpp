@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <iterator>
 
 #include "pool.hpp"
 
@@ -136,12 +135,11 @@ std::vector<int> Pool::all_fds() const {
   for (const auto& [id, one] : templates_) {
     fds.push_back(one.handle ? one.handle.fd() : -1);
   }
-  std::vector<pollfd> pipes;
   for (const WorkerSlot& slot : slots_) {
-    slot.output.add_fds(pipes);
+    for (const CaughtOutput::Source& one : slot.output.sources()) {
+      fds.push_back(one.fd);
+    }
   }
-  std::transform(pipes.begin(), pipes.end(), std::back_inserter(fds),
-                 [](const pollfd& pipe) { return pipe.fd; });
   return fds;
 }
 

@@ -94,10 +94,7 @@ bool ForkEngine::park(Server& server, Job& job) {
     return false;
   }
   // Listed before the fork: the server goes on opening and closing while the child starts.
-  std::vector<int> server_fds = server.server_descriptors();
-  for (int lent : server.lent_descriptors()) {
-    std::erase(server_fds, lent);
-  }
+  const std::vector<int> server_fds = withheld_descriptors(server);
   pid_t server_pid = ::getpid();
   pid_t pid = ::fork();
   if (pid < 0) {

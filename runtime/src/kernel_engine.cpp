@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
@@ -91,11 +90,8 @@ Job KernelEngine::serve(Server& server, SnapshotId own) {
 
 CallResult<Context> KernelEngine::make_child(Server& server, lwc_event& event) const {
   Spec spec;
-  const std::vector<int> lent = server.lent_descriptors();
-  for (int fd : server.server_descriptors()) {
-    if (fd >= 0 && std::find(lent.begin(), lent.end(), fd) == lent.end()) {
-      spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
-    }
+  for (int fd : withheld_descriptors(server)) {
+    spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
   }
   const auto own = static_cast<unsigned>(to_child_.get());
   spec.files(LWC_HOW_UNMAP, own, own);

@@ -33,6 +33,14 @@ Result<Job> ProcessEngine::hold(Server& server, const HoldOptions& options) {
   return serve(server, options.id);
 }
 
+std::vector<int> ProcessEngine::withheld_descriptors(Server& server) {
+  std::vector<int> fds = server.server_descriptors();
+  for (int lent : server.lent_descriptors()) {
+    std::erase(fds, lent);
+  }
+  return fds;
+}
+
 void ProcessEngine::abandon(std::string_view reason) {
   kill_child_processes();
   tell(static_cast<std::uint32_t>(Kind::Failed), 0, 0, ::getpid(),

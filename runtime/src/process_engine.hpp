@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "lwc/engine.hpp"
 #include "lwc/message.hpp"
@@ -29,6 +30,10 @@ class ProcessEngine : public Engine {
 
   /// Runs a holder. Returns once in every child; leaves by _exit(0) when the server says stop.
   virtual Job serve(Server& server, SnapshotId own) = 0;
+
+  /// What a child that has descriptors of its own must not have: the server's but for the lent
+  /// ones.
+  static std::vector<int> withheld_descriptors(Server& server);
 
  private:
   /// Waits for commands. Returns only in forked processes: with the Prepare job, or nothing in a
