@@ -44,6 +44,12 @@ def image(flavour):
     return path if path.exists() else None
 
 
+def patches_itself(flavour):
+    """Does the finished kernel patch its own code while it runs? vm/run --parallel is not for such a one."""
+    config = image_directory(flavour) / "config"
+    return _settings(config.read_text(encoding="utf-8")).get("CONFIG_JUMP_LABEL") == "y"
+
+
 def _settings(text):
     settings = {}
     for line in text.splitlines():

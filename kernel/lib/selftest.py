@@ -94,7 +94,8 @@ def compile_programs():
 def _boot(kernel, programs, limit):
     """One guest; returns the Programs that it began, in order."""
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        command = [KERNEL / "vm" / "run", "--kernel", kernel, "--log", log.name, "--swap", "256M", "--timeout", BOOT_TIMEOUT + limit * len(programs), "--",
+        races = [] if kernel not in build.FLAVOURS or build.patches_itself(kernel) else ["--parallel"]
+        command = [KERNEL / "vm" / "run", "--kernel", kernel, *races, "--log", log.name, "--swap", "256M", "--timeout", BOOT_TIMEOUT + limit * len(programs), "--",
                    "sh", "-c", RUNNER, "sh", limit, *programs]
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         kernel_log = open(log.name, encoding="utf-8", errors="replace").read()  # pylint: disable=consider-using-with

@@ -33,17 +33,17 @@ def _archive(entries):
 
 
 def build_init(cache):
-    """Compiles init.c unless the cache has it, and returns its path."""
-    source = HERE / "init.c"
-    key = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    """Compiles the guest's first process unless the cache has it, and returns its path."""
+    sources = [HERE / "init.c", HERE / "command.c"]
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in [HERE / "init.h", *sources])).hexdigest()[:16]
     program = cache / "vm" / f"init-{key}"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
             built = pathlib.Path(scratch) / "init"
-            done = subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", built, source], check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", built, *sources], check=False, stdin=subprocess.DEVNULL)
             if done.returncode:
-                raise GuestError("cannot compile kernel/vm/init.c (needs gcc and libc6-dev)")
+                raise GuestError("cannot compile kernel/vm/init.c and command.c (needs gcc and libc6-dev)")
             built.rename(program)
     return program
 
@@ -84,7 +84,9 @@ def qemu_command(image, options, scratch):
         # counts as 512.
         accelerator = ["-accel", "tcg,thread=single", "-cpu", "max,la57=off,erms=off,fsrm=off", "-icount", "shift=0"]
     else:
-        accelerator = ["-accel", "tcg", "-cpu", "max,la57=off"]
+        # One thread for all processors, unless asked otherwise: with one each, a processor may go on running what another has overwritten already
+        # (https://gitlab.com/qemu-project/qemu/-/work_items/4669), and the kernel dies of a breakpoint that it has removed.
+        accelerator = ["-accel", "tcg,thread=" + ("multi" if options.parallel else "single"), "-cpu", "max,la57=off"]
     # The tables that a kernel without ACPI reads (MP) list one processor a socket.
     command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
                "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-display", "none", "-no-reboot",

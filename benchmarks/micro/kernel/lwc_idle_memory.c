@@ -8,7 +8,7 @@ static unsigned long live;
 
 static void setup(const struct parameters *parameters)
 {
-	live = parameters->live ? parameters->live : 200;
+	live = parameters->live ? parameters->live : 1000;
 }
 
 static long bytes_each(void)

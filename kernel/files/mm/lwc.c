@@ -129,7 +129,9 @@ int lwc_insert_copy(struct mm_struct *mm, struct vm_area_struct *src,
 	vma->vm_end = end;
 	vma->vm_pgoff += (start - src->vm_start) >> PAGE_SHIFT;
 	vm_flags_clear(vma, VM_LOCKED_MASK);
+#ifdef CONFIG_USERFAULTFD
 	userfaultfd_reset_ctx(vma);
+#endif
 	err = vma_dup_policy(src, vma);
 	if (err)
 		goto err_vma;

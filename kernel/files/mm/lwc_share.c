@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
+#include <linux/pkeys.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/shmem_fs.h>
@@ -44,8 +45,7 @@ static bool is_shared(const struct vm_area_struct *vma)
 /* What a shared mapping keeps of a private one, besides its protection */
 #define KEPT_FLAGS	(VM_LOCKED | VM_LOCKONFAULT | VM_DONTCOPY | VM_DONTDUMP | \
 			 VM_HUGEPAGE | VM_NOHUGEPAGE | VM_SEQ_READ | \
-			 VM_RAND_READ | VM_NORESERVE | VM_PKEY_BIT0 | \
-			 VM_PKEY_BIT1 | VM_PKEY_BIT2 | VM_PKEY_BIT3)
+			 VM_RAND_READ | VM_NORESERVE | ARCH_VM_PKEY_FLAGS)
 
 /* Kinds of memory that cannot be moved into a file */
 static bool movable(struct vm_area_struct *vma)
@@ -295,7 +295,8 @@ static int insert_private(struct mm_struct *mm, unsigned long start,
 	struct vm_area_struct *vma;
 	int err;
 
-	flags &= ~(VM_SHARED | VM_MAYSHARE | VM_LOCKED_MASK | __VM_UFFD_FLAGS);
+	flags &= ~(VM_SHARED | VM_MAYSHARE | VM_LOCKED_MASK | VM_UFFD_MISSING |
+		   VM_UFFD_WP | VM_UFFD_MINOR);
 	if (flags & VM_WRITE && !(flags & VM_NORESERVE))
 		flags |= VM_ACCOUNT;
 	if (flags & VM_ACCOUNT && security_vm_enough_memory_mm(mm, pages))

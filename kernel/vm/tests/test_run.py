@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kernel/vm/run keeps its promises. The kernel is the one named by LWC_TEST_KERNEL, else lwc."""
 
+import fcntl
 import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 import urllib.request
 
@@ -144,6 +147,63 @@ def test_no_guest_survives_its_runner(number, tmp_path):
         guest.wait(60)
     wait_until(lambda: not pathlib.Path(f"/proc/{machine}").exists())
     assert number == signal.SIGKILL or not list(tmp_path.iterdir())
+
+
+class Terminal:
+    """kernel/vm/run --shell on a terminal of its own."""
+
+    def __init__(self, rows, columns):
+        self.master, slave = os.openpty()
+        self.resize(rows, columns)
+        command = [str(RUN), "--kernel", KERNEL, "--no-leak-check", "--timeout", str(BOUND), "--shell"]
+        self.run = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,  # pylint: disable=consider-using-with
+                                    env=dict(os.environ, SHELL="/bin/sh"))
+        os.close(slave)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def see(self, text):
+        """Reads until `text` was shown."""
+        shown = b""
+        while text.encode() not in shown:
+            shown += os.read(self.master, 4096)
+        return shown
+
+    def mode(self):
+        return termios.tcgetattr(self.master)[3]
+
+
+def test_a_shell_on_a_terminal():
+    terminal = Terminal(33, 101)
+    before = terminal.mode()
+    terminal.see("# ")
+    terminal.type("stty size; tty; echo $((6 * 7))\n")
+    shown = terminal.see("42")
+    assert b"33 101" in shown and b"/dev/pts/0" in shown
+    terminal.resize(20, 60)
+    terminal.run.send_signal(signal.SIGWINCH)
+    terminal.type("until stty size | grep '20 60'; do :; done\n")
+    terminal.see("20 60\r\n")
+    # Ctrl-C is the guest's: it ends what runs there, not the guest.
+    terminal.type("sh -c 'echo $((40 + 3)); exec sleep 100000'\n")
+    terminal.see("43")
+    terminal.type("\3")
+    terminal.type("echo still $((1 + 1)) here\n")
+    terminal.see("still 2 here")
+    terminal.type("exit 3\n")
+    assert terminal.run.wait(60) == 3
+    assert terminal.mode() == before
+
+
+def test_a_shell_is_ended_by_its_escape():
+    terminal = Terminal(24, 80)
+    terminal.see("# ")
+    terminal.type("\x1d")
+    assert terminal.run.wait(60) == 130
 
 
 def test_swap_space_is_there():

@@ -21,8 +21,18 @@ struct pid_namespace;
 struct pt_regs;
 struct seq_file;
 
+#ifdef CONFIG_LWC
+
+/* What is static without lwCs */
+#define VISIBLE_IF_LWC
+
 /* kernel/fork.c */
 struct mm_struct *dup_mm(struct task_struct *tsk, struct mm_struct *oldmm);
+
+/* mm/memory.c */
+int copy_page_subrange(struct vm_area_struct *dst_vma,
+		       struct vm_area_struct *src_vma,
+		       unsigned long addr, unsigned long end);
 
 /* kernel/sched/core.c */
 #ifdef CONFIG_SCHED_MM_CID
@@ -32,8 +42,6 @@ static inline void sched_mm_cid_exchange(struct mm_struct *old)
 {
 }
 #endif
-
-#ifdef CONFIG_LWC
 
 /*
  * Mappings that changed are undone one by one up to this number; beyond, the
@@ -126,7 +134,8 @@ bool __lwc_trap_syscall(struct pt_regs *regs);
 long lwc_syscall_result(void);
 void __lwc_block_async(sigset_t *set);
 bool __lwc_contains_signals(struct task_struct *tsk);
-struct k_sigaction *__lwc_sigaction(struct task_struct *tsk, int sig);
+struct k_sigaction *__lwc_sigaction(struct task_struct *tsk,
+				    struct sighand_struct *sighand, int sig);
 bool __lwc_access_denied(struct task_struct *target);
 bool __lwc_mm_denied(struct mm_struct *mm);
 bool __lwc_in_child(void);
@@ -232,22 +241,32 @@ static inline bool lwc_trap_syscall(struct pt_regs *regs)
 	return __lwc_trap_syscall(regs);
 }
 
-/* Asynchronous signals stay blocked in an lwC that does not receive them */
-static inline void lwc_block_async(struct task_struct *tsk, sigset_t *set)
+/*
+ * Asynchronous signals stay blocked in an lwC that does not receive them: the
+ * mask that @set becomes, in @buffer if it is another one.
+ */
+static inline const sigset_t *lwc_block_async(struct task_struct *tsk,
+					      const sigset_t *set,
+					      sigset_t *buffer)
 {
-	if (unlikely(tsk->lwc) && tsk == current)
-		__lwc_block_async(set);
+	if (likely(!tsk->lwc) || tsk != current)
+		return set;
+	*buffer = *set;
+	__lwc_block_async(buffer);
+	return buffer;
 }
 
 /*
  * What happens at a signal is part of an lwC; the sighand_struct has it for the
  * root. Under the siglock, or for the current task.
  */
-static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk, int sig)
+static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk,
+						struct sighand_struct *sighand,
+						int sig)
 {
 	if (likely(!READ_ONCE(tsk->lwc)))
-		return &rcu_dereference_raw(tsk->sighand)->action[sig - 1];
-	return __lwc_sigaction(tsk, sig);
+		return &sighand->action[sig - 1];
+	return __lwc_sigaction(tsk, sighand, sig);
 }
 
 /* complete_signal(): a signal that would be fatal has to get to get_signal() */
@@ -291,128 +310,45 @@ static inline unsigned long lwc_oom_pages(struct task_struct *tsk)
 	return unlikely(READ_ONCE(tsk->signal->lwc)) ? __lwc_oom_pages(tsk) : 0;
 }
 
+/* The address space of a tree of mappings: a rollback changes another one's */
+static inline struct mm_struct *lwc_tree_mm(struct maple_tree *tree)
+{
+	return container_of(tree, struct mm_struct, mm_mt);
+}
+
 #else /* !CONFIG_LWC */
 
-static inline int lwc_fork(struct task_struct *child, u64 clone_flags)
-{
-	return 0;
-}
-
-static inline void lwc_fork_abort(struct task_struct *child)
-{
-}
-
-static inline void lwc_exit_task(struct task_struct *tsk)
-{
-}
-
-static inline void lwc_exec(struct task_struct *tsk)
-{
-}
-
-static inline int lwc_unshare(unsigned long flags)
-{
-	return 0;
-}
-
-static inline void lwc_mm_init(struct mm_struct *mm)
-{
-}
-
-static inline void lwc_mm_free(struct mm_struct *mm)
-{
-}
-
-static inline vm_fault_t lwc_mm_fault(struct vm_area_struct *vma,
-				      unsigned long addr, unsigned int flags,
-				      struct pt_regs *regs)
-{
-	return 0;
-}
-
-static inline void lwc_mm_changed(struct mm_struct *mm, unsigned long start,
-				  unsigned long end)
-{
-}
-
-static inline bool lwc_share_discard(struct vm_area_struct *vma,
-				     unsigned long start, unsigned long end)
-{
-	return false;
-}
-
-static inline bool lwc_trap_pending(void)
-{
-	return false;
-}
-
-static inline void lwc_trap_run(void)
-{
-}
-
-static inline bool lwc_trap_signal(int signr, const kernel_siginfo_t *info)
-{
-	return false;
-}
-
-static inline bool lwc_trap_exit(int code, bool group)
-{
-	return false;
-}
-
-static inline bool lwc_trap_syscall(struct pt_regs *regs)
-{
-	return false;
-}
-
-static inline long lwc_syscall_result(void)
-{
-	return 0;
-}
-
-static inline void lwc_block_async(struct task_struct *tsk, sigset_t *set)
-{
-}
-
-static inline struct k_sigaction *lwc_sigaction(struct task_struct *tsk, int sig)
-{
-	return &rcu_dereference_raw(tsk->sighand)->action[sig - 1];
-}
-
-static inline bool lwc_contains_signals(struct task_struct *tsk)
-{
-	return false;
-}
-
-static inline bool lwc_task(const struct task_struct *tsk)
-{
-	return false;
-}
-
-static inline bool lwc_access_denied(struct task_struct *target)
-{
-	return false;
-}
-
-static inline bool lwc_mm_denied(struct mm_struct *mm)
-{
-	return false;
-}
-
-static inline bool lwc_in_child(void)
-{
-	return false;
-}
-
-static inline bool lwc_elsewhere(const struct task_struct *tsk)
-{
-	return false;
-}
-
-static inline unsigned long lwc_oom_pages(struct task_struct *tsk)
-{
-	return 0;
-}
+/*
+ * Macros, because an inline function leaves its trace in what gcc makes of the
+ * function that calls it, even if it does nothing: see kernel/tool unchanged.
+ */
+#define VISIBLE_IF_LWC			static
+#define lwc_fork(child, flags)		0
+#define lwc_fork_abort(child)		do { } while (0)
+#define lwc_exit_task(tsk)		do { } while (0)
+#define lwc_exec(tsk)			do { } while (0)
+#define lwc_unshare(flags)		0
+#define lwc_mm_init(mm)			do { } while (0)
+#define lwc_mm_free(mm)			do { } while (0)
+#define lwc_mm_fault(vma, addr, flags, regs)	0
+#define lwc_mm_changed(mm, start, end)	do { } while (0)
+#define lwc_share_discard(vma, start, end)	false
+#define lwc_trap_pending()		false
+#define lwc_trap_run()			do { } while (0)
+#define lwc_trap_signal(signr, info)	false
+#define lwc_trap_exit(code, group)	false
+#define lwc_trap_syscall(regs)		false
+#define lwc_syscall_result()		0
+#define lwc_block_async(tsk, set, buffer)	((void)(buffer), (set))
+#define lwc_sigaction(tsk, sighand, sig)	(&(sighand)->action[(sig) - 1])
+#define lwc_contains_signals(tsk)	false
+#define lwc_task(tsk)			false
+#define lwc_access_denied(target)	false
+#define lwc_mm_denied(mm)		false
+#define lwc_in_child()			false
+#define lwc_elsewhere(tsk)		false
+#define lwc_oom_pages(tsk)		0
+#define lwc_tree_mm(tree)		(current->mm)
 
 #endif /* CONFIG_LWC */
 #endif /* _LINUX_LWC_H */

@@ -11,11 +11,14 @@
  * lwCs without threads and created lwCs explain: a thread is inside, or a
  * descriptor is in use, in flight or in another process.
  *
- * A pass costs what all tables together hold. With few lwCs it is made when half
- * as many descriptors were closed in vain as there are lwCs. With many, which may
- * name each other all, when there are twice as many lwCs as the last one left,
- * so that it adds to making one no more than copying the table does. Either way
- * there is never more garbage than what lives.
+ * A pass costs what all tables together hold, thus it is not made at every close.
+ * Garbage can only come of lwCs that somebody could enter at once, until their
+ * last descriptor in a table in use was closed: a pass is made when that has
+ * happened to half of those that there were after the last one. So when the
+ * last one is closed all is freed, and closing any number of lwCs that name each
+ * other takes as many passes as the number has binary digits. One that was closed
+ * may have made others, which nobody counts: a pass is also made when there are
+ * twice as many as the last one left.
  */
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -30,13 +33,25 @@ static void clear_found(struct lwc_fd *fd, struct file *file)
 
 static void count_found(struct lwc_fd *fd, struct file *file)
 {
-	if (++fd->found == file_count(file))
+	/* Who is about to close it holds a reference still */
+	bool closing = file == fd->lwc->proc->closing;
+
+	if (++fd->found == file_count(file) - closing)
 		fd->lwc->explained++;
 }
 
-static void mark_reached(struct lwc_fd *fd, struct file *file)
+/* What it reaches in turn is still to be marked */
+static void mark_reached(struct lwc *lwc)
 {
-	fd->lwc->reached = true;
+	if (lwc->reached)
+		return;
+	lwc->reached = true;
+	list_add_tail(&lwc->work, &lwc->proc->work);
+}
+
+static void mark_named(struct lwc_fd *fd, struct file *file)
+{
+	mark_reached(fd->lwc);
 }
 
 static void visit_tables(struct lwc *lwc,
@@ -78,7 +93,7 @@ static void mark_roots(struct lwc_proc *proc)
 
 	list_for_each_entry(lwc, &proc->lwcs, node) {
 		lwc->explained = 0;
-		lwc->spread = false;
+		lwc->reached = false;
 		if (!lwc->inside)
 			visit_tables(lwc, clear_found);
 	}
@@ -88,71 +103,86 @@ static void mark_roots(struct lwc_proc *proc)
 		if (!lwc->inside && !counted_elsewhere(lwc))
 			visit_tables(lwc, count_found);
 	}
-	list_for_each_entry(lwc, &proc->lwcs, node)
-		lwc->reached = refcount_read(&lwc->refs) > lwc->explained;
+	proc->nr_named = 0;
+	list_for_each_entry(lwc, &proc->lwcs, node) {
+		if (refcount_read(&lwc->refs) <= lwc->explained)
+			continue;
+		mark_reached(lwc);
+		proc->nr_named += !lwc->inside;
+	}
 }
 
-static bool spread_marks(struct lwc_proc *proc)
+static struct lwc *next_work(struct lwc_proc *proc)
 {
-	bool again = false;
+	struct lwc *lwc = list_first_entry_or_null(&proc->work, struct lwc, work);
+
+	if (lwc)
+		list_del(&lwc->work);
+	return lwc;
+}
+
+static void spread_marks(struct lwc_proc *proc)
+{
 	struct lwc *lwc;
 
-	list_for_each_entry(lwc, &proc->lwcs, node) {
-		if (!lwc->reached || lwc->spread)
-			continue;
-		lwc->spread = true;
-		again = true;
+	while ((lwc = next_work(proc))) {
 		if (lwc->creator)
-			lwc->creator->reached = true;
-		visit_tables(lwc, mark_reached);
+			mark_reached(lwc->creator);
+		visit_tables(lwc, mark_named);
 	}
-	return again;
 }
 
-/* An lwC that nothing reaches, referenced, or NULL */
-static struct lwc *next_garbage(struct lwc_proc *proc)
+/* What nothing reaches, with a reference that keeps it while the lock is open */
+static void find_garbage(struct lwc_proc *proc)
 {
 	struct lwc *lwc;
 
 	list_for_each_entry(lwc, &proc->lwcs, node)
 		if (!lwc->reached && lwc->mm &&
 		    refcount_inc_not_zero(&lwc->refs))
-			return lwc;
-	return NULL;
+			list_add_tail(&lwc->work, &proc->work);
 }
 
-#define LWC_FEW	16
-
-static bool is_time(struct lwc_proc *proc)
+static bool is_time(struct lwc_proc *proc, unsigned int lost)
 {
-	proc->closes++;
-	proc->nr_left = min(proc->nr_left, proc->nr);
-	return proc->nr <= LWC_FEW ? proc->closes >= proc->nr / 2 :
-				     proc->nr >= 2 * proc->nr_left;
+	/* A new lwC has a descriptor in a table in use */
+	unsigned int named = proc->nr_named + proc->nr;
+
+	proc->closes += lost;
+	return 2 * proc->closes + proc->nr_left >= named ||
+	       proc->nr >= 2 * proc->nr_left;
 }
 
 /**
  * lwc_collect - free lwCs that nobody can enter any more
  * @proc: referenced by the caller
+ * @closing: file that the caller gives up its reference on afterwards, or NULL
+ * @lost: how many lwCs may have become garbage by that alone
  *
  * Called when a descriptor was closed whose lwC lives on without a thread
- * inside. Context: may sleep, no lock held.
+ * inside. Context: may sleep. With @closing, who holds the mutex may be closing a
+ * table, as a pass and a rollback do; it is left to the next pass then.
  */
-void lwc_collect(struct lwc_proc *proc)
+void lwc_collect(struct lwc_proc *proc, const struct file *closing,
+		 unsigned int lost)
 {
 	struct lwc *lwc;
 
-	mutex_lock(&proc->mutex);
+	if (!closing)
+		mutex_lock(&proc->mutex);
+	else if (!mutex_trylock(&proc->mutex))
+		return;
 	spin_lock(&proc->lock);
-	if (!is_time(proc)) {
+	if (!is_time(proc, lost)) {
 		spin_unlock(&proc->lock);
 		goto out;
 	}
 	proc->closes = 0;
+	proc->closing = closing;
 	mark_roots(proc);
-	while (spread_marks(proc))
-		;
-	while ((lwc = next_garbage(proc))) {
+	spread_marks(proc);
+	find_garbage(proc);
+	while ((lwc = next_work(proc))) {
 		spin_unlock(&proc->lock);
 		lwc_gut(lwc);
 		lwc_put(lwc);

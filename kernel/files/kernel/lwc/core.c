@@ -35,6 +35,7 @@ struct lwc_proc *lwc_proc_alloc(void)
 	mutex_init(&proc->mutex);
 	spin_lock_init(&proc->lock);
 	INIT_LIST_HEAD(&proc->lwcs);
+	INIT_LIST_HEAD(&proc->work);
 	proc->next_id = 1;
 	return proc;
 }

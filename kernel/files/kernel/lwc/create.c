@@ -6,6 +6,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs_struct.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -225,11 +226,7 @@ static int make_tables(struct lwc *lwc, const struct lwc_specs *specs)
 		return -ENOMEM;
 	lwc_specs_apply_files(specs, files);
 	err = lwc_files_refuse_rings(files);
-	if (!err)
-		err = lwc_fd_own_files(files, LWC_FD_ALIVE);
-	if (err)
-		return err;
-	return add_creator_fd(lwc, specs);
+	return err ?: add_creator_fd(lwc, specs);
 }
 
 static int snapshot_tables(struct lwc *lwc)
@@ -298,62 +295,6 @@ static int make_flows(struct lwc *lwc, const struct lwc_specs *specs,
 	return 0;
 }
 
-/* Which calls are trapped, and by whom: an inherited trap stays what it is */
-static int make_trap(struct lwc *lwc, const struct lwc_create_args *args)
-{
-	struct lwc *creator = lwc->creator;
-
-	if (creator->trap_to) {
-		if (args->flags & LWC_CREATE_TRAP_SYSCALL)
-			return -EOPNOTSUPP;
-		lwc->trap_to = creator->trap_to;
-		lwc->calls = creator->calls;
-		if (lwc->calls)
-			refcount_inc(&lwc->calls->count);
-		return 0;
-	}
-	if (!(args->flags & LWC_CREATE_TRAP_SYSCALL))
-		return 0;
-	lwc->trap_to = creator;
-	if (!args->trap_calls)
-		return 0;
-	lwc->calls = lwc_calls_new(u64_to_user_ptr(args->trap_calls),
-				   args->trap_calls_size);
-	if (IS_ERR(lwc->calls)) {
-		int err = PTR_ERR(lwc->calls);
-
-		lwc->calls = NULL;
-		return err;
-	}
-	return 0;
-}
-
-/**
- * lwc_calls_new - read a set of system calls
- * @bits: bitmap in user space
- * @size: bytes in it
- *
- * Return: the set, or an ERR_PTR: -EINVAL, -EFAULT, -ENOMEM.
- */
-struct lwc_calls *lwc_calls_new(const void __user *bits, size_t size)
-{
-	struct lwc_calls *calls;
-
-	if (!size || size > PAGE_SIZE || size % sizeof(long))
-		return ERR_PTR(-EINVAL);
-	calls = kzalloc(struct_size(calls, bits, size / sizeof(long)),
-			GFP_KERNEL_ACCOUNT);
-	if (!calls)
-		return ERR_PTR(-ENOMEM);
-	if (copy_from_user(calls->bits, bits, size)) {
-		kfree(calls);
-		return ERR_PTR(-EFAULT);
-	}
-	refcount_set(&calls->count, 1);
-	calls->nr = size * BITS_PER_BYTE;
-	return calls;
-}
-
 static int fill(struct lwc *lwc, const struct lwc_create_args *args,
 		const struct lwc_specs *specs, struct lwc_event __user *event,
 		size_t event_size)
@@ -367,7 +308,7 @@ static int fill(struct lwc *lwc, const struct lwc_create_args *args,
 	lwc->actions = lwc_actions_copy();
 	if (!lwc->actions)
 		return -ENOMEM;
-	err = make_trap(lwc, args);
+	err = lwc_make_trap(lwc, args);
 	if (err)
 		return err;
 	if (args->flags & LWC_CREATE_ROLLBACK) {
@@ -452,7 +393,7 @@ static int create_fd(const struct lwc_create_args *args,
 		put_unused_fd(nr);
 		return PTR_ERR(file);
 	}
-	fd_install(nr, file);
+	lwc_fd_fill(nr, file);
 	return nr;
 }
 

@@ -3,8 +3,8 @@
  * Light-weight contexts: descriptors.
  *
  * A descriptor is a right, and the right belongs to the descriptor in one
- * table. A table that is copied therefore gets struct files of its own for the
- * lwC descriptors in it, so that restricting one does not restrict the other.
+ * table. A struct file of an lwC never changes, so that tables may have the same
+ * one: restricting a descriptor puts another file into its slot.
  * In a forked process they are replaced by dead ones: they name nothing, keep
  * nothing alive, and every call answers ESTALE.
  */
@@ -18,6 +18,39 @@
 
 #include "internal.h"
 
+/*
+ * Has the table that the calling thread uses a file as well, in the same slot?
+ * Then a copy of that table is being closed, and what the file stands for can be
+ * reached all the same.
+ */
+static bool is_at_hand(const struct file *file)
+{
+	struct lwc_fd *fd = file->private_data;
+	struct files_struct *files = current->files;
+	bool found;
+
+	if (!files)
+		return false;
+	rcu_read_lock();
+	found = files_lookup_fd_raw(files, fd->nr) == file;
+	rcu_read_unlock();
+	return found;
+}
+
+/*
+ * A descriptor is closed whose file other tables have too. If nobody can get into
+ * the lwCs of those any more, it was the last that kept them alive.
+ */
+static int lwc_fd_flush(struct file *file, fl_owner_t id)
+{
+	struct lwc_fd *fd = file->private_data;
+
+	if (fd->lwc && file_count(file) > 1 && !READ_ONCE(fd->lwc->inside) &&
+	    !is_at_hand(file))
+		lwc_collect(fd->lwc->proc, file, 1);
+	return 0;
+}
+
 static int lwc_fd_release(struct inode *inode, struct file *file)
 {
 	struct lwc_fd *fd = file->private_data;
@@ -25,14 +58,14 @@ static int lwc_fd_release(struct inode *inode, struct file *file)
 
 	if (lwc) {
 		struct lwc_proc *proc = lwc->proc;
-		bool maybe_cycle;
+		unsigned int others;
 
 		refcount_inc(&proc->count);
-		maybe_cycle = refcount_read(&lwc->refs) > 1 &&
-			      !READ_ONCE(lwc->inside);
+		others = READ_ONCE(lwc->inside) ? 0 :
+			 refcount_read(&lwc->refs) - 1;
 		lwc_put(lwc);
-		if (maybe_cycle)
-			lwc_collect(proc);
+		if (others)
+			lwc_collect(proc, NULL, others);
 		lwc_proc_put(proc);
 	}
 	kfree(fd->rights);
@@ -51,6 +84,7 @@ static void lwc_fd_show(struct seq_file *m, struct file *file)
 }
 
 const struct file_operations lwc_fops = {
+	.flush = lwc_fd_flush,
 	.release = lwc_fd_release,
 	.show_fdinfo = lwc_fd_show,
 	.llseek = noop_llseek,
@@ -76,6 +110,7 @@ struct file *lwc_file_new(struct lwc *lwc, const struct lwc_rights *rights)
 
 	if (!fd)
 		return ERR_PTR(-ENOMEM);
+	fd->nr = UINT_MAX;
 	if (rights) {
 		fd->rights = rights_copy(rights);
 		if (!fd->rights) {
@@ -192,8 +227,10 @@ int lwc_fd_replace(unsigned int nr, struct file *old, struct file *file)
 {
 	struct files_struct *files = current->files;
 	struct fdtable *fdt;
+	struct lwc_fd *fd = file->private_data;
 	int err = -EBADF;
 
+	fd->nr = nr;
 	file->f_flags = old->f_flags;
 	spin_lock(&files->file_lock);
 	fdt = files_fdtable(files);
@@ -224,6 +261,19 @@ static struct files_struct *files_swap(struct files_struct *files)
 }
 
 /**
+ * lwc_fd_fill - put a file into a reserved slot of the current table
+ * @nr: the slot
+ * @file: the file, which lwc_file_new() made; its reference goes into the table
+ */
+void lwc_fd_fill(unsigned int nr, struct file *file)
+{
+	struct lwc_fd *fd = file->private_data;
+
+	fd->nr = nr;
+	fd_install(nr, file);
+}
+
+/**
  * lwc_fd_install - give a table a descriptor for a file
  * @files: the table; the caller holds a reference
  * @file: the file; its reference goes into the table on success only
@@ -240,7 +290,7 @@ int lwc_fd_install(struct files_struct *files, struct file *file, bool cloexec)
 		old = files_swap(files);
 	nr = get_unused_fd_flags(cloexec ? O_CLOEXEC : 0);
 	if (nr >= 0)
-		fd_install(nr, file);
+		lwc_fd_fill(nr, file);
 	if (old)
 		files_swap(old);
 	return nr;
@@ -364,22 +414,16 @@ int lwc_fd_caller(struct lwc_flow *flow, struct lwc *caller)
 	return nr;
 }
 
-static struct lwc *fated(struct lwc *lwc, enum lwc_fd_fate fate)
-{
-	if (!lwc || fate == LWC_FD_DEAD)
-		return NULL;
-	return fate == LWC_FD_TWIN ? lwc->twin : lwc;
-}
-
 static int own_file(struct files_struct *files, unsigned int nr,
-		    struct file *file, enum lwc_fd_fate fate)
+		    struct file *file, bool twins)
 {
 	struct lwc_fd *fd = file->private_data;
-	struct lwc *lwc = fated(fd->lwc, fate);
+	struct lwc *lwc = twins && fd->lwc ? fd->lwc->twin : NULL;
 	struct file *own = lwc_file_new(lwc, lwc ? fd->rights : NULL);
 
 	if (IS_ERR(own))
 		return PTR_ERR(own);
+	((struct lwc_fd *)own->private_data)->nr = nr;
 	own->f_flags = file->f_flags;
 	/* Nobody else sees the table: no lock to hold */
 	rcu_assign_pointer(rcu_dereference_raw(files->fdt)->fd[nr], own);
@@ -388,13 +432,13 @@ static int own_file(struct files_struct *files, unsigned int nr,
 }
 
 /**
- * lwc_fd_own_files - give a copied table its own struct files for lwCs
+ * lwc_fd_own_files - give the table of a forked process files of its own for lwCs
  * @files: a table that nobody else can see yet
- * @fate: what they are to name
+ * @twins: they are to name lwc.twin; else they are dead
  *
  * Return: 0 or -ENOMEM, -ENFILE.
  */
-int lwc_fd_own_files(struct files_struct *files, enum lwc_fd_fate fate)
+int lwc_fd_own_files(struct files_struct *files, bool twins)
 {
 	struct fdtable *fdt = rcu_dereference_raw(files->fdt);
 	unsigned int nr;
@@ -404,7 +448,7 @@ int lwc_fd_own_files(struct files_struct *files, enum lwc_fd_fate fate)
 		struct file *file = rcu_dereference_raw(fdt->fd[nr]);
 
 		if (file && file->f_op == &lwc_fops)
-			err = own_file(files, nr, file, fate);
+			err = own_file(files, nr, file, twins);
 	}
 	return err;
 }

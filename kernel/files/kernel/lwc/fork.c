@@ -98,7 +98,7 @@ static int copy_tables(struct lwc_tables *to, const struct lwc_tables *from)
 		return PTR_ERR(files);
 	to->files = files;
 	to->fs = copy_fs_struct(from->fs);
-	return to->fs ? lwc_fd_own_files(files, LWC_FD_TWIN) : -ENOMEM;
+	return to->fs ? lwc_fd_own_files(files, true) : -ENOMEM;
 }
 
 /* Whether the new process has it already: the child's own, or a twin's */
@@ -161,7 +161,8 @@ static struct lwc_flow *copy_flow(struct lwc_flow *flow, struct lwc *twin,
 	lwc_flow_copy(copy, flow);
 	lwc_flow_set_cred(copy, lwc_flow_cred(flow));
 	copy->in_call = flow->in_call;
-	copy->pass_ip = flow->pass_ip;
+	copy->pass = flow->pass;
+	copy->abi = flow->abi;
 	copy->state = LWC_FLOW_SUSPENDED;
 	return copy;
 }
@@ -274,7 +275,7 @@ static int twin_all(struct lwc_proc *proc, struct task_struct *child,
 	for (i = 0; i < old->nr && !err; i++)
 		err = twin_tables(old->lwc[i], child, old);
 	if (!err)
-		err = lwc_fd_own_files(child->files, LWC_FD_TWIN);
+		err = lwc_fd_own_files(child->files, true);
 	for (i = 0; i < old->nr && !err; i++)
 		err = twin_flow(old->lwc[i], child);
 	for (i = 0; i < old->nr && !err; i++)

@@ -32,7 +32,8 @@ void lwc_put(struct lwc *lwc);
 void lwc_gut(struct lwc *lwc);
 
 /* collect.c */
-void lwc_collect(struct lwc_proc *proc);
+void lwc_collect(struct lwc_proc *proc, const struct file *closing,
+		 unsigned int lost);
 
 /* fd.c */
 extern const struct file_operations lwc_fops;
@@ -43,18 +44,12 @@ const struct lwc_rights *lwc_file_rights(const struct file *file);
 struct lwc *lwc_from_fd(int fd);
 struct lwc *lwc_from_own_fd(int nr);
 int lwc_fd_replace(unsigned int nr, struct file *old, struct file *file);
+void lwc_fd_fill(unsigned int nr, struct file *file);
 int lwc_fd_install(struct files_struct *files, struct file *file, bool cloexec);
 void lwc_fd_close(struct files_struct *files, unsigned int nr);
 int lwc_fd_find(struct lwc_flow *flow, const struct lwc *lwc);
 int lwc_fd_caller(struct lwc_flow *flow, struct lwc *caller);
-/* What becomes of the lwC descriptors of a copied table */
-enum lwc_fd_fate {
-	LWC_FD_ALIVE,		/* they name the same lwCs */
-	LWC_FD_DEAD,		/* they name none */
-	LWC_FD_TWIN,		/* they name lwc.twin */
-};
-
-int lwc_fd_own_files(struct files_struct *files, enum lwc_fd_fate fate);
+int lwc_fd_own_files(struct files_struct *files, bool twins);
 void lwc_fd_visit(struct files_struct *files,
 		  void (*fn)(struct lwc_fd *fd, struct file *file));
 
@@ -165,9 +160,9 @@ bool lwc_syscall_restarts(long ret);
 
 /* trap.c */
 bool lwc_call_trapped(const struct lwc *lwc, unsigned long nr);
+int lwc_make_trap(struct lwc *lwc, const struct lwc_create_args *args);
 
 /* create.c */
-struct lwc_calls *lwc_calls_new(const void __user *bits, size_t size);
 int lwc_do_create(const struct lwc_create_args *args,
 		  struct lwc_event __user *event, size_t event_size);
 

@@ -135,27 +135,11 @@ static unsigned int table_size(struct files_struct *files)
 	return max;
 }
 
-/* A right belongs to the descriptor in one table: copied, not dup'ed */
-static struct file *own_copy(struct file *file)
-{
-	struct lwc_fd *fd = file->private_data;
-	struct file *own;
-
-	if (file->f_op != &lwc_fops)
-		return file;
-	own = lwc_file_new(fd->lwc, fd->rights);
-	fput(file);
-	return own;
-}
-
 static int take_file(struct files_struct *files, unsigned int nr,
 		     struct file *file)
 {
 	int err;
 
-	file = own_copy(file);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
 	err = replace_fd(nr, file, is_cloexec(files, nr) ? O_CLOEXEC : 0);
 	fput(file);
 	return err;

@@ -222,7 +222,7 @@ static void empty_flow(struct lwc_flow *flow)
 	lwc_fs_put(flow->fs);
 	flow->fs = NULL;
 	flow->in_call = false;
-	flow->pass_ip = 0;
+	flow->pass = false;
 }
 
 static struct lwc_flow *new_flow(struct lwc *lwc)

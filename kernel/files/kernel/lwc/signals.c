@@ -21,7 +21,8 @@ struct lwc_actions *lwc_actions_copy(void)
 	if (!copy)
 		return NULL;
 	spin_lock_irq(&lwc_sighand()->siglock);
-	memcpy(copy->action, lwc_sigaction(current, 1), sizeof(copy->action));
+	memcpy(copy->action, lwc_sigaction(current, lwc_sighand(), 1),
+	       sizeof(copy->action));
 	spin_unlock_irq(&lwc_sighand()->siglock);
 	return copy;
 }
@@ -41,14 +42,15 @@ bool __lwc_contains_signals(struct task_struct *tsk)
 	return lt && READ_ONCE(lt->contained);
 }
 
-struct k_sigaction *__lwc_sigaction(struct task_struct *tsk, int sig)
+struct k_sigaction *__lwc_sigaction(struct task_struct *tsk,
+				    struct sighand_struct *sighand, int sig)
 {
 	struct lwc_task *lt = READ_ONCE(tsk->lwc);
 	struct lwc_actions *actions = lt ? READ_ONCE(lt->actions) : NULL;
 
 	if (actions)
 		return &actions->action[sig - 1];
-	return &rcu_dereference_protected(tsk->sighand, 1)->action[sig - 1];
+	return &sighand->action[sig - 1];
 }
 
 /* Caused by what a thread does itself, or not to be blocked */

@@ -29,6 +29,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
@@ -364,8 +365,7 @@ static void give_answer(struct lwc_flow *flow,
 		return;
 	flow->in_call = false;
 	if (args->flags & LWC_SWITCH_PERFORM) {
-		/* What the next system call from there will show */
-		flow->pass_ip = instruction_pointer(&flow->arch.regs);
+		flow->pass = true;
 		lwc_arch_redo_syscall(&flow->arch);
 	} else {
 		lwc_arch_set_result(&flow->arch, args->result);

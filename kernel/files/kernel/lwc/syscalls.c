@@ -57,7 +57,7 @@ static int check_event(const struct lwc_event __user *event, size_t size)
  * - %E2BIG: @size is larger than known, and the rest not zero.
  * - %EBUSY: io_uring or AIO contexts exist, which a copy cannot have.
  * - %EFAULT: a pointer is bad.
- * - %EINTR: a fatal signal came.
+ * - %EINTR: a fatal signal came, so that nobody sees it.
  * - %EINVAL: unknown flags, padding, a bad specification or size.
  * - %EMFILE, %ENFILE: no descriptor left.
  * - %ENOMEM: no memory.
@@ -140,7 +140,7 @@ fault:
  * - %EBADF: no such descriptor. %EINVAL: it names no lwC.
  * - %EBUSY: the target is being rolled back or has threads inside that forbid
  *   it, or the caller has io_uring requests.
- * - %EINTR: a fatal signal came.
+ * - %EINTR: a fatal signal came, so that nobody sees it.
  * - %EIO: a rollback of the target failed; only another one helps.
  * - %EMFILE, %ENFILE, %ENOMEM: no room for the caller's descriptor.
  * - %EOPNOTSUPP: the thread's registers cannot be switched; or a rollback is
@@ -234,7 +234,7 @@ SYSCALL_DEFINE4(lwc_restrict, int, fd, const struct lwc_spec __user *, specs,
  * - %EBUSY: SHARE of the table while another thread is in the calling lwC; a
  *   device writes to memory that is to be shared; the caller has a ring.
  * - %EFAULT: @specs is bad.
- * - %EINTR: a fatal signal came.
+ * - %EINTR: a fatal signal came, so that nobody sees it.
  * - %ENOMEM: no memory, or too many mappings.
  * - %EOPNOTSUPP: memory that cannot be shared: that grows, of a device, of
  *   hugetlbfs, or registered with userfaultfd; that cannot be copied: a file

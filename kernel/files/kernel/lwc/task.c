@@ -65,7 +65,7 @@ static int fork_process(struct task_struct *child, struct lwc_task *parent)
 	if (all)
 		return lwc_fork_all(child);
 	if (child->files && child->files != current->files)
-		return lwc_fd_own_files(child->files, LWC_FD_DEAD);
+		return lwc_fd_own_files(child->files, false);
 	return 0;
 }
 

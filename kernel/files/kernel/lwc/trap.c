@@ -11,10 +11,15 @@
  * A trap set on an lwC holds for all that is created in it, or a child could
  * leave it by making another child.
  */
+#include <linux/compat.h>
 #include <linux/io_uring.h>
 #include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <asm/syscall.h>
 
 #include <trace/events/lwc.h>
 
@@ -32,11 +37,15 @@ static struct lwc *trap_target(struct lwc *lwc, u64 flag)
 	return NULL;
 }
 
-/* Put the registers into their final form, and into the event */
+/*
+ * Put the registers into their final form, and into the event. A call that was
+ * allowed is known by those it had, so that it has to be asked for again.
+ */
 static void report_regs(struct lwc_event *event)
 {
 	struct lwc_flow *flow = current->lwc->flow;
 
+	flow->pass = false;
 	lwc_arch_save(&flow->arch);
 	lwc_arch_report(&flow->arch, &event->regs);
 }
@@ -196,31 +205,115 @@ bool lwc_call_trapped(const struct lwc *lwc, unsigned long nr)
 	       test_bit(nr, lwc->calls->bits);
 }
 
+/* The table that the number of the current system call is of: AUDIT_ARCH_* */
+static u32 call_abi(void)
+{
+	return syscall_get_arch(current);
+}
+
+/*
+ * Is this the call that the monitor allowed? If a signal handler came between,
+ * or another thread has changed the instruction, it is not.
+ */
+static bool passes(struct lwc_flow *flow, const struct pt_regs *regs)
+{
+	bool next = flow && flow->pass;
+
+	if (next)
+		flow->pass = false;
+	return next && flow->abi == call_abi() &&
+	       lwc_arch_same_syscall(&flow->arch, regs);
+}
+
 /*
  * syscall_trace_enter(): true if the call must not be made now. A thread that
- * cannot get to its monitor may not make it at all.
+ * cannot get to its monitor may not make it at all. The set has numbers of the
+ * 64-bit table only, which mean other calls in another one.
  */
 bool __lwc_trap_syscall(struct pt_regs *regs)
 {
-	struct lwc_event event = { .type = LWC_EVENT_SYSCALL };
+	struct lwc_event event = {
+		.type = LWC_EVENT_SYSCALL,
+		.args = { call_abi() },
+	};
 	struct lwc_task *lt = current->lwc;
 	struct lwc_flow *flow;
 
 	if (!lt || !lt->cur || !lt->cur->trap_to)
 		return false;
 	flow = lt->flow;
-	if (flow && flow->pass_ip == instruction_pointer(regs)) {
-		flow->pass_ip = 0;
+	if (passes(flow, regs))
 		return false;
-	}
-	if (!lwc_call_trapped(lt->cur, regs->orig_ax))
+	if (!in_compat_syscall() &&
+	    !lwc_call_trapped(lt->cur, syscall_get_nr(current, regs)))
 		return false;
-	if (flow)
+	if (flow) {
 		flow->in_call = true;
+		flow->abi = call_abi();
+	}
 	if (!trap_go(lt->cur->trap_to, &event, false))
 		return true;
 	if (flow)
 		flow->in_call = false;
 	regs->ax = -EPERM;
 	return true;
+}
+
+/* Read a set of system calls: it, or an ERR_PTR: -EINVAL, -EFAULT, -ENOMEM */
+static struct lwc_calls *calls_new(const void __user *bits, size_t size)
+{
+	struct lwc_calls *calls;
+
+	if (!size || size > PAGE_SIZE || size % sizeof(long))
+		return ERR_PTR(-EINVAL);
+	calls = kzalloc(struct_size(calls, bits, size / sizeof(long)),
+			GFP_KERNEL_ACCOUNT);
+	if (!calls)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(calls->bits, bits, size)) {
+		kfree(calls);
+		return ERR_PTR(-EFAULT);
+	}
+	refcount_set(&calls->count, 1);
+	calls->nr = size * BITS_PER_BYTE;
+	return calls;
+}
+
+/**
+ * lwc_make_trap - which calls of a new lwC are trapped, and by whom
+ * @lwc: nobody can see it yet
+ * @args: how it is to be made
+ *
+ * An inherited trap stays what it is.
+ *
+ * Return: 0, or -EOPNOTSUPP it has inherited one and is to get its own, -EINVAL,
+ * -EFAULT, -ENOMEM.
+ */
+int lwc_make_trap(struct lwc *lwc, const struct lwc_create_args *args)
+{
+	struct lwc *creator = lwc->creator;
+
+	if (creator->trap_to) {
+		if (args->flags & LWC_CREATE_TRAP_SYSCALL)
+			return -EOPNOTSUPP;
+		lwc->trap_to = creator->trap_to;
+		lwc->calls = creator->calls;
+		if (lwc->calls)
+			refcount_inc(&lwc->calls->count);
+		return 0;
+	}
+	if (!(args->flags & LWC_CREATE_TRAP_SYSCALL))
+		return 0;
+	lwc->trap_to = creator;
+	if (!args->trap_calls)
+		return 0;
+	lwc->calls = calls_new(u64_to_user_ptr(args->trap_calls),
+			       args->trap_calls_size);
+	if (IS_ERR(lwc->calls)) {
+		int err = PTR_ERR(lwc->calls);
+
+		lwc->calls = NULL;
+		return err;
+	}
+	return 0;
 }

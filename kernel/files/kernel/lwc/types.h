@@ -28,8 +28,11 @@ struct fs_struct;
  * @lock: see the lock order
  * @lwcs: all lwCs, by struct lwc::node
  * @nr: how many
- * @closes: descriptors closed since the last pass of collect.c
+ * @closes: what was closed in vain since the last pass of collect.c
+ * @work: collect.c: lwCs that a pass has still to see to
+ * @closing: file whose last descriptor but those in dormant tables is closed
  * @nr_left: lwCs that it left
+ * @nr_named: how many of them somebody could enter at once
  * @next_id: id of the next one
  * @fork_all: a fork copies all lwCs
  * @dead: the process exited or made an exec; its lwCs are husks
@@ -42,7 +45,10 @@ struct lwc_proc {
 	struct list_head lwcs;
 	unsigned int nr;
 	unsigned int closes;
+	struct list_head work;
+	const struct file *closing;
 	unsigned int nr_left;
+	unsigned int nr_named;
 	u64 next_id;
 	bool fork_all;
 	bool dead;
@@ -120,7 +126,8 @@ struct lwc_cell {
  * @state: see above, changed under lwc_proc.lock
  * @first: not entered yet: the event names the creator
  * @in_call: suspended in a trapped system call, that an answer ends
- * @pass_ip: the next system call that ends at this address passes the trap
+ * @pass: if the next system call is the one in @arch, it is not trapped
+ * @abi: AUDIT_ARCH_* of the last trapped system call
  * @arch: registers
  * @user: user pointers and signal mask
  * @cred: the thread's credential there
@@ -141,7 +148,8 @@ struct lwc_flow {
 	enum lwc_flow_state state;
 	bool first;
 	bool in_call;
-	unsigned long pass_ip;
+	bool pass;
+	u32 abi;
 	struct lwc_arch arch;
 	struct lwc_user user;
 	const struct cred *cred;
@@ -203,7 +211,7 @@ struct lwc_snapshot {
  * @busy: being rolled back; nobody may enter
  * @broken: a rollback failed half-way; only another rollback helps
  * @reached: collect.c: a thread can get there
- * @spread: collect.c: what it reaches is marked
+ * @work: collect.c: link in lwc_proc.work
  * @explained: collect.c: references from dormant tables and created lwCs
  * @caller_fd: where @caller_lwc was last found in this table
  * @caller_lwc: a hint, compared and never followed
@@ -239,7 +247,7 @@ struct lwc {
 	bool busy;
 	bool broken;
 	bool reached;
-	bool spread;
+	struct list_head work;
 	unsigned int explained;
 	int caller_fd;
 	const void *caller_lwc;
@@ -298,12 +306,14 @@ struct lwc_rights {
  * struct lwc_fd - what a descriptor's file stands for
  * @lwc: NULL once dead: in a forked process
  * @rights: what may be overlaid through it
+ * @nr: its descriptor in the table it was made for, and so in copies of that
  * @found: collect.c: how often it lies in the tables of dormant lwCs
  * @rcu: look-up by number compares it without a reference
  */
 struct lwc_fd {
 	struct lwc *lwc;
 	struct lwc_rights *rights;
+	unsigned int nr;
 	unsigned long found;
 	struct rcu_head rcu;
 };

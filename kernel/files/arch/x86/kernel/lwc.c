@@ -242,6 +242,22 @@ void lwc_arch_redo_syscall(struct lwc_arch *arch)
 	arch->regs.orig_ax = -1;
 }
 
+/*
+ * Is the system call that is being entered the one that lwc_arch_redo_syscall()
+ * prepared: the same number and arguments, from the same place? The arguments
+ * are in different registers in the different ABIs, so all are compared.
+ */
+bool lwc_arch_same_syscall(const struct lwc_arch *arch,
+			   const struct pt_regs *regs)
+{
+	const struct pt_regs *r = &arch->regs;
+
+	return (int)r->ax == (int)regs->orig_ax && r->ip + 2 == regs->ip &&
+	       r->di == regs->di && r->si == regs->si && r->dx == regs->dx &&
+	       r->r10 == regs->r10 && r->r8 == regs->r8 && r->r9 == regs->r9 &&
+	       r->bx == regs->bx && r->cx == regs->cx && r->bp == regs->bp;
+}
+
 void lwc_arch_set_result(struct lwc_arch *arch, long result)
 {
 	arch->regs.ax = result;
@@ -257,7 +273,9 @@ void lwc_arch_report(const struct lwc_arch *arch, struct lwc_regs *out)
 		.r15 = r->r15, .r14 = r->r14, .r13 = r->r13, .r12 = r->r12,
 		.bp = r->bp, .bx = r->bx, .r11 = r->r11, .r10 = r->r10,
 		.r9 = r->r9, .r8 = r->r8, .ax = r->ax, .cx = r->cx,
-		.dx = r->dx, .si = r->si, .di = r->di, .orig_ax = r->orig_ax,
+		.dx = r->dx, .si = r->si, .di = r->di,
+		/* The kernel looks at 32 bits of it only, and so must a monitor */
+		.orig_ax = (int)r->orig_ax,
 		.ip = r->ip, .cs = r->cs, .flags = r->flags, .sp = r->sp,
 		.ss = r->ss, .fs_base = arch->fsbase, .gs_base = arch->gsbase,
 	};

@@ -84,7 +84,8 @@ struct lwc_spec {
  * @__pad: zero
  * @memory_limit: private bytes the lwC may have, 0 for no limit
  * @trap_calls: TRAP_SYSCALL: address of a bitmap by call number; 0 means all
- * @trap_calls_size: bytes in that bitmap; calls behind its end are trapped
+ * @trap_calls_size: bytes in that bitmap; calls behind its end are trapped, and
+ *	all that are not made by 64-bit numbers (int $0x80, x32)
  */
 struct lwc_create_args {
 	__u64 flags;
@@ -126,7 +127,7 @@ struct lwc_switch_args {
 #define LWC_EVENT_EXIT		3	/* TRAP_EXIT: args[0] status, args[1] whole group */
 #define LWC_EVENT_TIMEOUT	4	/* the budget is spent: args[0] 1 wall, 2 CPU; regs */
 #define LWC_EVENT_MEMORY	5	/* over memory_limit: addr, regs */
-#define LWC_EVENT_SYSCALL	6	/* TRAP_SYSCALL: nr and arguments are in regs */
+#define LWC_EVENT_SYSCALL	6	/* TRAP_SYSCALL: args[0] AUDIT_ARCH_*; regs */
 
 /*
  * struct lwc_regs - user registers of a trapped lwC, in the order of x86-64's

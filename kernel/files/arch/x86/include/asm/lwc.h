@@ -41,6 +41,8 @@ void lwc_arch_switch(struct lwc_arch *from, const struct lwc_arch *to);
 void lwc_arch_copy(struct lwc_arch *to, const struct lwc_arch *from);
 void lwc_arch_settle_syscall(struct pt_regs *regs);
 void lwc_arch_redo_syscall(struct lwc_arch *arch);
+bool lwc_arch_same_syscall(const struct lwc_arch *arch,
+			   const struct pt_regs *regs);
 void lwc_arch_set_result(struct lwc_arch *arch, long result);
 void lwc_arch_report(const struct lwc_arch *arch, struct lwc_regs *regs);
 

@@ -151,6 +151,84 @@ TEST(create_ENFILE)
 	EXPECT_EQ(0, status);
 }
 
+static void make_nobody(void)
+{
+	if (syscall(SYS_setresuid, 65534, 65534, 65534))
+		_exit(2);
+}
+
+/* A descriptor for who switches, and one with less rights, are new files */
+TEST(switch_and_restrict_ENFILE)
+{
+	long most = read_number(FILE_MAX);
+	struct lwc_event event;
+	long a, b;
+
+	if (geteuid() || most <= 0)
+		SKIP(return, "needs root");
+	a = lwc_create(0, &event);
+	if (a == LWC_ENTERED)
+		leave(event.creator, 0);
+	ASSERT_LE(0, a);
+	b = lwc_create(0, &event);
+	if (b == LWC_ENTERED) {
+		int creator = event.creator;
+		long bad = 0;
+
+		make_nobody();
+		bad |= lwc_switch(a, 0, 0, &event) != -ENFILE ? 1 : 0;
+		bad |= lwc_restrict(a, NULL, 0) != -ENFILE ? 2 : 0;
+		leave(creator, bad);
+	}
+	ASSERT_LE(0, b);
+	ASSERT_TRUE(write_number(FILE_MAX, 0));
+	a = lwc_switch(b, 0, 0, &event);
+	EXPECT_TRUE(write_number(FILE_MAX, most));
+	ASSERT_EQ(0, a);
+	EXPECT_EQ(0, event.args[0]);
+}
+
+TEST(overlay_EBADF)
+{
+	struct lwc_event event;
+	int end = descriptors_end() + 10;
+	long fd, ret;
+
+	ASSERT_EQ(end, dup2(0, end));
+	fd = lwc_create(0, &event);
+	if (fd == LWC_ENTERED)
+		leave(event.creator, 0);
+	ASSERT_LE(0, fd);
+	close(end);
+	limit_descriptors(end);
+	ret = OVERLAY(fd, FILES(COPY, 0, end, end));
+	EXPECT_EQ(-EBADF, ret);
+	limit_descriptors(end + 1);
+	EXPECT_EQ(0, OVERLAY(fd, FILES(COPY, 0, end, end)));
+	EXPECT_LE(0, fcntl(end, F_GETFD));
+}
+
+#define MAX_MAPS "/proc/sys/vm/max_map_count"
+
+/* A hole in the midst of one mapping makes two of it */
+TEST(overlay_ENOMEM)
+{
+	long most = read_number(MAX_MAPS), ret;
+	char *p = private_pages(3);
+	struct lwc_event event;
+
+	if (geteuid() || most <= 0)
+		SKIP(return, "needs root");
+	ASSERT_TRUE(write_number(MAX_MAPS, 1));
+	ret = OVERLAY(-1, MEM(UNMAP, 0, p + 4096, 1));
+	ASSERT_TRUE(write_number(MAX_MAPS, most));
+	EXPECT_EQ(-ENOMEM, ret);
+	EXPECT_TRUE(is_mapped(p + 4096));
+	EXPECT_EQ(0, OVERLAY(-1, MEM(UNMAP, 0, p + 4096, 1)));
+	EXPECT_FALSE(is_mapped(p + 4096));
+	EXPECT_LE(0, lwc_create(0, &event));
+}
+
 /* Memory is promised to nobody beyond what there is; restored by strict_end() */
 static bool strict_begin(void)
 {

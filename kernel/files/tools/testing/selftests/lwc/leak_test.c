@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "lwc_spec.h"
+#include "lwc_system.h"
 
 #define WARM_UP 60
 #define ROUNDS 1000
@@ -139,18 +140,6 @@ static const char *run_rounds(bool (*round)(void))
 }
 
 /* There KASAN keeps what was freed, and kmemleak looks for leaks itself */
-static bool is_debug_kernel(void)
-{
-	struct counts now;
-	int i;
-
-	count(&now);
-	for (i = 0; i < now.nr; i++)
-		if (!strcmp(now.cache[i].name, "kmemleak_object"))
-			return true;
-	return false;
-}
-
 /* Returns what has grown, or NULL; sets @skipped where that cannot be told */
 static const char *growth(bool (*round)(void), bool *skipped)
 {

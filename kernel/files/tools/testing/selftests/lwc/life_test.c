@@ -3,7 +3,7 @@
 #include <linux/aio_abi.h>
 #include <signal.h>
 
-#include "lwc_test.h"
+#include "lwc_system.h"
 
 /* Lines of /proc/self/lwcs but the heading */
 static int listed(void)
@@ -129,6 +129,98 @@ TEST(S3_lwcs_that_name_each_other_do_not_leak)
 	}
 }
 
+/*
+ * The table of each names the first one, and the first one's names each. What
+ * used to happen: with more than sixteen, those that were closed stayed until the
+ * process had made as many again.
+ */
+TEST(S3_any_number_that_name_each_other_does_not_leak)
+{
+	static const int numbers[] = { 2, 5, 16, 17, 37, 100 };
+	struct lwc_event event;
+	long fds[100];
+	int i, j;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		for (j = 0; j < numbers[i]; j++) {
+			fds[j] = lwc_create(0, &event);
+			if (fds[j] == LWC_ENTERED) {
+				int creator = event.creator;
+
+				/* Which comes out at the creator */
+				if (j)
+					lwc_switch(fds[0], 0, 0, &event);
+				leave(creator, 0);
+			}
+			ASSERT_LE(0, fds[j]);
+			ASSERT_EQ(0, lwc_switch(fds[j], 0, 0, &event));
+		}
+		ASSERT_EQ(1 + numbers[i], listed());
+		for (j = 0; j < numbers[i]; j++)
+			close(fds[j]);
+		ASSERT_EQ(1, listed());
+	}
+}
+
+/* The creator of many is the last that somebody could enter */
+TEST(S3_what_a_closed_lwc_made_does_not_leak)
+{
+	struct lwc_event event;
+	long fd, i;
+
+	for (i = 0; i < 5; i++) {
+		fd = lwc_create(0, &event);
+		if (fd == LWC_ENTERED) {
+			int creator = event.creator;
+
+			for (i = 0; i < 20; i++)
+				if (lwc_create(0, &event) == LWC_ENTERED)
+					leave(event.creator, 0);
+			leave(creator, 0);
+		}
+		ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
+		ASSERT_EQ(22, listed());
+		close(fd);
+		ASSERT_EQ(1, listed());
+	}
+}
+
+/* Each made by the one before it, of which only the first can be entered */
+static void nest(int depth, int back)
+{
+	struct lwc_event event;
+
+	while (depth--) {
+		long inner = lwc_create(0, &event);
+
+		if (inner != LWC_ENTERED) {
+			lwc_switch(inner, 0, 0, &event);
+			_exit(99);
+		}
+	}
+	leave(back, 0);
+}
+
+TEST(S3_rounds_of_nested_lwcs_leave_no_growth)
+{
+	struct lwc_event event;
+	int most = 0, i;
+	long fd;
+
+	for (i = 0; i < 100; i++) {
+		fd = lwc_create(0, &event);
+		if (fd == LWC_ENTERED)
+			nest(9, event.creator);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
+		close(fd);
+		close(event.caller);
+		most = listed() > most ? listed() : most;
+	}
+	/* A pass or two may be due still */
+	EXPECT_GE(40, most);
+}
+
 FIXTURE(rounds)
 {
 };
@@ -162,9 +254,11 @@ TEST_F_TIMEOUT(rounds, S3_rounds_leave_no_growth, 1800)
 		ASSERT_EQ(0, close(fd));
 	}
 	after = meminfo("MemAvailable:");
+	EXPECT_EQ(1, listed());
+	if (is_debug_kernel())
+		return;
 	/* One lost page a round would be 3200 kB, one lost mm far more */
 	EXPECT_GT(2500, before - after);
-	EXPECT_EQ(1, listed());
 }
 
 TEST(create_is_refused_with_AIO_contexts)

@@ -211,33 +211,6 @@ TEST(S10_a_monitor_performs_a_trapped_call_for_the_child)
 	EXPECT_EQ(0, p[0]);
 }
 
-TEST(S11_only_the_monitor_answers)
-{
-	struct lwc_create_args args = { .flags = LWC_CREATE_TRAP_SYSCALL };
-	struct lwc_event event;
-	uint64_t set[16] = { };
-	long fd, other;
-
-	set[SYS_getuid / 64] |= 1ULL << SYS_getuid % 64;
-	args.trap_calls = (uintptr_t)set;
-	args.trap_calls_size = sizeof(set);
-	fd = lwc_create_raw(&args, sizeof(args), &event, sizeof(event));
-	if (fd == LWC_ENTERED)
-		leave(event.creator, syscall(SYS_getuid));
-	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
-	ASSERT_EQ(LWC_EVENT_SYSCALL, event.type);
-	other = lwc_create(0, &event);
-	if (other == LWC_ENTERED) {
-		int creator = event.creator;
-
-		leave(creator, lwc_switch(fd, LWC_SWITCH_PERFORM, 0, &event));
-	}
-	ASSERT_EQ(0, lwc_switch(other, 0, 0, &event));
-	EXPECT_EQ(-EPERM, (long)event.args[0]);
-	ASSERT_EQ(0, lwc_switch(fd, LWC_SWITCH_PERFORM, 0, &event));
-	EXPECT_EQ(0, event.args[0]);
-}
-
 TEST(S10_is_no_way_around_the_monitor)
 {
 	struct lwc_create_args args = { .flags = LWC_CREATE_TRAP_SYSCALL };

@@ -101,6 +101,39 @@ TEST(S2_threads_create_and_close_at_once)
 	EXPECT_EQ(before, open_fds());
 }
 
+/* Says where it is, and what it sees there */
+static void *look_inside(void *arg)
+{
+	struct job *job = arg;
+	struct lwc_event event;
+	long own = lwc_create(0, &event);
+
+	if (own == LWC_ENTERED)
+		leave(event.creator, 5);
+	job->bad = lwc_info(-1).creator != 1 || lwc_switch(own, 0, 0, &event) ||
+		   event.args[0] != 5 || close(own);
+	return NULL;
+}
+
+TEST(S2_several_threads_in_one_lwc)
+{
+	struct job jobs[THREADS] = { };
+	struct lwc_event event;
+	long fd = lwc_create(0, &event);
+
+	if (fd == LWC_ENTERED) {
+		int creator = event.creator;
+
+		leave(creator, run_all(look_inside, jobs));
+	}
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
+	EXPECT_EQ(0, event.args[0]);
+	/* Their memory is that of the lwC they were in */
+	EXPECT_EQ(0, jobs[0].thread);
+	EXPECT_EQ(0, lwc_info(fd).threads);
+}
+
 static int child_fd;
 
 static void *enter_foreign(void *arg)
@@ -155,6 +188,43 @@ TEST(S2_the_scheduler_sees_threads)
 	EXPECT_EQ(1, lwc_info(flag[2]).threads);
 	EXPECT_EQ(1, lwc_info(-1).threads);
 	EXPECT_EQ(-ESRCH, lwc_switch(flag[2], 0, 0, &event));
+	flag[1] = 1;
+	pthread_join(job.thread, NULL);
+	EXPECT_EQ(0, job.bad);
+}
+
+/* Its last descriptor is closed while the other thread is there */
+TEST(S3_a_thread_inside_keeps_an_lwc)
+{
+	struct job job = { };
+
+	flag = shared_page();
+	pthread_create(&job.thread, NULL, spin_in_child, &job);
+	while (!flag[0])
+		sched_yield();
+	EXPECT_EQ(0, close(flag[2]));
+	flag[1] = 1;
+	/* It comes out, with what it had to say */
+	pthread_join(job.thread, NULL);
+	EXPECT_EQ(0, job.bad);
+}
+
+TEST(S14_fork_copies_only_the_forking_thread)
+{
+	struct job job = { };
+	int status;
+	pid_t pid;
+
+	flag = shared_page();
+	pthread_create(&job.thread, NULL, spin_in_child, &job);
+	while (!flag[0])
+		sched_yield();
+	pid = fork();
+	if (!pid)
+		_exit(lwc_info(-1).id != 1 || lwc_info(-1).threads != 1 ||
+		      lwc_ctl(LWC_CTL_INFO, flag[2], &status, 8) != -ESTALE);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
 	flag[1] = 1;
 	pthread_join(job.thread, NULL);
 	EXPECT_EQ(0, job.bad);

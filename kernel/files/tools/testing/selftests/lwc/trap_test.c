@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Light-weight contexts: traps (S11, S13, X1 to X4) */
+/* Light-weight contexts: traps (S13, X1 to X4); those of system calls are in monitor_test.c */
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -357,68 +357,6 @@ TEST(X4_memory_limit_in_a_system_call)
 		leave(event.creator, read(zero, pages, 1024 * 4096));
 	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
 	EXPECT_EQ(LWC_EVENT_MEMORY, event.type);
-}
-
-TEST(S11_system_calls_go_to_the_monitor)
-{
-	struct lwc_create_args args = { .flags = LWC_CREATE_TRAP_SYSCALL };
-	struct lwc_switch_args answer = { .flags = LWC_SWITCH_RESULT, .result = 4711 };
-	struct lwc_event event;
-	long fd;
-
-	fd = lwc_create_raw(&args, sizeof(args), &event, sizeof(event));
-	if (fd == LWC_ENTERED) {
-		long a = syscall(SYS_getpid), b, c;
-
-		b = syscall(SYS_getppid);
-		c = syscall(SYS_close, 12345);
-		syscall(999, a, b, c == -1 ? errno : 0);
-		for (;;)
-			;
-	}
-	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
-	ASSERT_EQ(LWC_EVENT_SYSCALL, event.type);
-	EXPECT_EQ(SYS_getpid, event.regs.orig_ax);
-	/* Nothing but an answer lets it go on */
-	EXPECT_EQ(-EINVAL, lwc_switch(fd, 0, 0, &event));
-	ASSERT_EQ(0, lwc_switch_args(fd, &answer, &event));
-	EXPECT_EQ(SYS_getppid, event.regs.orig_ax);
-	answer = (struct lwc_switch_args) { .flags = LWC_SWITCH_PERFORM };
-	ASSERT_EQ(0, lwc_switch_args(fd, &answer, &event));
-	EXPECT_EQ(SYS_close, event.regs.orig_ax);
-	EXPECT_EQ(12345, event.regs.di);
-	answer = (struct lwc_switch_args) { .flags = LWC_SWITCH_RESULT,
-					    .result = -EXDEV };
-	ASSERT_EQ(0, lwc_switch_args(fd, &answer, &event));
-	EXPECT_EQ(999, event.regs.orig_ax);
-	EXPECT_EQ(4711, event.regs.di);
-	EXPECT_EQ(getppid(), event.regs.si);
-	EXPECT_EQ(EXDEV, event.regs.dx);
-}
-
-TEST(S11_only_the_calls_in_the_set)
-{
-	unsigned long bits[16] = { };
-	struct lwc_create_args args = {
-		.flags = LWC_CREATE_TRAP_SYSCALL,
-		.trap_calls = (uintptr_t)bits, .trap_calls_size = sizeof(bits),
-	};
-	struct lwc_event event;
-	long fd;
-
-	bits[SYS_getppid / 64] |= 1UL << (SYS_getppid % 64);
-	fd = lwc_create_raw(&args, sizeof(args), &event, sizeof(event));
-	if (fd == LWC_ENTERED) {
-		int creator = event.creator;
-
-		syscall(SYS_getpid);
-		syscall(SYS_getppid);
-		leave(creator, 0);
-	}
-	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
-	ASSERT_EQ(LWC_EVENT_SYSCALL, event.type);
-	EXPECT_EQ(SYS_getppid, event.regs.orig_ax);
-	EXPECT_EQ(getpid(), event.regs.ax == 0 ? 0 : getpid());
 }
 
 static volatile sig_atomic_t got;

@@ -1,41 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Light-weight contexts with: huge pages, userfaultfd, mlock, hugetlbfs,
- * io_uring, memory cgroups, running out of memory, swap, ptrace, seccomp,
- * tracepoints.
+ * io_uring, memory cgroups, running out of memory, swap.
  */
-#include <linux/filter.h>
 #include <linux/io_uring.h>
-#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
 
 #include "lwc_spec.h"
+#include "lwc_system.h"
 
 #define MB 1048576UL
-
-/* A fault that the compiler does not see */
-static void fault(void)
-{
-	asm volatile("movb $0, (%0)" : : "r" (16UL) : "memory");
-}
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		fprintf(stderr, "# %s: %s\n", path, strerror(errno));
-	close(fd);
-}
 
 static long number_in(const char *path)
 {
@@ -404,111 +383,6 @@ TEST(with_swap)
 			bad += p[j * 4096] != (char)(j < 256 ? j + i : j);
 		EXPECT_EQ(0, bad);
 	}
-}
-
-TEST(with_seccomp_the_filter_stays_with_the_thread)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 77),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { 4, filter };
-	struct lwc_event event;
-	long fd = lwc_create(0, &event);
-
-	if (fd == LWC_ENTERED)
-		leave(event.creator, -lwc_ret(syscall(SYS_getppid)));
-	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	ASSERT_EQ(0, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));
-	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
-	EXPECT_EQ(77, event.args[0]);
-}
-
-/* The tracee switches to and fro; the tracer looks at it at every stop */
-static void traced(long *word)
-{
-	struct lwc_event event;
-	long fd;
-
-	ptrace(PTRACE_TRACEME, 0, 0, 0);
-	fd = lwc_create(0, &event);
-	if (fd == LWC_ENTERED) {
-		*word = 2;
-		raise(SIGTRAP);
-		leave(event.creator, 0);
-	}
-	*word = 1;
-	raise(SIGTRAP);
-	lwc_switch(fd, 0, 0, &event);
-	raise(SIGTRAP);
-	_exit(*word);
-}
-
-TEST(with_ptrace_the_tracer_sees_the_lwc_the_thread_is_in)
-{
-	static const long expected[] = { 1, 2, 1 };
-	long *word = (long *)private_pages(1);
-	struct user_regs_struct regs;
-	pid_t pid = fork();
-	int i, status;
-
-	if (!pid)
-		traced(word);
-	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		ASSERT_TRUE(WIFSTOPPED(status));
-		EXPECT_EQ(SIGTRAP, WSTOPSIG(status));
-		EXPECT_EQ(expected[i], ptrace(PTRACE_PEEKDATA, pid, word, 0));
-		EXPECT_EQ(0, ptrace(PTRACE_GETREGS, pid, 0, &regs));
-		ptrace(PTRACE_CONT, pid, 0, 0);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(1, WEXITSTATUS(status));
-}
-
-#define TRACING "/sys/kernel/tracing"
-
-TEST(X8_every_event_has_a_tracepoint)
-{
-	static const char *const names[] = {
-		"lwc_create:", "lwc_switch:", "lwc_trap:", "lwc_rollback:",
-		"lwc_destroy:", "lwc_overlay:", "lwc_syscall:",
-	};
-	static char text[1 << 20];
-	struct lwc_syscall_args args = { .nr = SYS_getppid };
-	char *p = private_pages(1);
-	struct lwc_event event;
-	unsigned int i;
-	ssize_t got;
-	long fd;
-	int log;
-
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
-	if (access(TRACING "/events/lwc/enable", W_OK))
-		SKIP(return, "no tracefs");
-	write_file(TRACING "/trace", "");
-	write_file(TRACING "/events/lwc/enable", "1");
-	p[0] = 1;
-	fd = lwc_create(LWC_CREATE_ROLLBACK | LWC_CREATE_TRAP_FAULT, &event);
-	if (fd == LWC_ENTERED)
-		fault();
-	ASSERT_EQ(0, lwc_switch(fd, LWC_SWITCH_ROLLBACK, 0, &event));
-	ASSERT_EQ(0, OVERLAY(fd, MEM(COPY, 0, p, 1)));
-	syscall(__NR_lwc_syscall, fd, &args, sizeof(args));
-	close(fd);
-	getppid();
-	write_file(TRACING "/events/lwc/enable", "0");
-	log = open(TRACING "/trace", O_RDONLY);
-	got = read(log, text, sizeof(text) - 1);
-	while (got > 0) {
-		size_t have = strlen(text);
-
-		got = read(log, text + have, sizeof(text) - 1 - have);
-	}
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		EXPECT_TRUE(!!strstr(text, names[i]));
 }
 
 TEST_HARNESS_MAIN
