@@ -10,3 +10,4 @@ $wgJobRunRate = 0;
 $wgMainCacheType = CACHE_ACCEL;
 require_once __DIR__ . '/snapshot.php';
 $wgHooks['SetupAfterCache'][] = 'ExampleSnapshot::take';
+$wgHooks['BeforePageDisplay'][] = 'ExampleSnapshot::useCompiledTemplates';

@@ -1,6 +1,7 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
 
+use App\Controller\EditorController;
 use App\Controller\SectionController;
 use App\Controller\ToolController;
 use App\Library;
@@ -15,6 +16,10 @@ return static function (RoutingConfigurator $routes): void {
                 ->defaults(['section' => $section])->methods(['GET']);
         }
     }
+    foreach (['login', 'desk'] as $page) {
+        $routes->add($page, "/$page")->controller([EditorController::class, $page]);
+    }
+    $routes->add('logout', '/logout'); // the firewall's
     foreach (['notes', 'forget', 'request', 'upload', 'streamed', 'download', 'cookie', 'fail', 'random'] as $tool) {
         $routes->add($tool, "/$tool")->controller([ToolController::class, $tool]);
     }

@@ -15,12 +15,14 @@ if (function_exists('lwc_snapshot')) {
         // are used for the first time, so one request goes through all of them; its response is dropped.
         $request = Request::createFromGlobals();
         $kernel->terminate($request, $kernel->handle($request));
+        // A kernel that has handled a request resets its services (the tag kernel.reset) when it is booted for the next
+        // one. Done here, no child has to.
+        $kernel->boot();
     }
     lwc_snapshot();
 }
 
-// From here on the request is the one that a client sent. A kernel that has handled a request resets its services by
-// itself (the tag kernel.reset) before it handles the next one.
+// From here on the request is the one that a client sent.
 $request = Request::createFromGlobals();
 $response = $kernel->handle($request);
 $response->send();

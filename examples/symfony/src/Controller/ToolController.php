@@ -4,32 +4,39 @@
 namespace App\Controller;
 
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
+use Symfony\Component\Form\Extension\Core\Type\FormType;
+use Symfony\Component\Form\Extension\Core\Type\SubmitType;
+use Symfony\Component\Form\Extension\Core\Type\TextType;
+use Symfony\Component\Form\FormFactoryInterface;
 use Symfony\Component\HttpFoundation\BinaryFileResponse;
 use Symfony\Component\HttpFoundation\Cookie;
 use Symfony\Component\HttpFoundation\JsonResponse;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\HttpFoundation\StreamedResponse;
-use Symfony\Component\HttpKernel\Exception\AccessDeniedHttpException;
+use Symfony\Component\Validator\Constraints\Length;
+use Symfony\Component\Validator\Constraints\NotBlank;
 
 /** One page for each thing that a front controller has to pass on faithfully. */
 class ToolController extends AbstractController
 {
-    /** A form with a CSRF token; what is sent is kept in the session and shown after a redirect. */
-    public function notes(Request $request): Response
+    /** A form with validation and a CSRF token; what is sent is kept in the session and shown after a redirect. */
+    public function notes(Request $request, FormFactoryInterface $forms): Response
     {
         $session = $request->getSession();
-        if ($request->isMethod('POST')) {
-            if (!$this->isCsrfTokenValid('note', $request->request->get('token'))) {
-                throw new AccessDeniedHttpException('The token of the form is not ours.');
-            }
-            $session->set('notes', [...$session->get('notes', []), (string) $request->request->get('note')]);
-            $this->addFlash('notice', 'Kept.');
+        $form = $forms->createNamedBuilder('', FormType::class, null, ['csrf_field_name' => 'token', 'csrf_token_id' => 'note'])
+            ->add('note', TextType::class, ['label' => 'note', 'constraints' => [new NotBlank(), new Length(['max' => 200])]])
+            ->add('keep', SubmitType::class, ['label' => 'keep'])
+            ->getForm()
+            ->handleRequest($request);
+        if ($form->isSubmitted() && $form->isValid()) {
+            $session->set('notes', [...$session->get('notes', []), $form->get('note')->getData()]);
+            $this->addFlash('notice', 'kept');
 
             return $this->redirectToRoute('notes', [], Response::HTTP_SEE_OTHER);
         }
 
-        return $this->render('notes.html.twig', ['notes' => $session->get('notes', [])]);
+        return $this->renderForm('notes.html.twig', ['notes' => $session->get('notes', []), 'form' => $form]);
     }
 
     public function forget(Request $request): Response
