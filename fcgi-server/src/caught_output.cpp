@@ -71,6 +71,7 @@ void CaughtOutput::add(Source source) {
 
 std::vector<CaughtOutput::Source> CaughtOutput::sources() const {
   std::vector<Source> all;
+  all.reserve(pipes_.size());
   for (const Pipe& pipe : pipes_) {
     all.push_back({pipe.fd.get(), pipe.pid, pipe.is_stdout, decorate_, pool_});
   }

@@ -27,8 +27,9 @@ std::int64_t cpu_ticks() {
 
 }  // namespace
 
-ChildHost::ChildHost(Worker& worker, status::Pages pages, LogChannel& log)
+ChildHost::ChildHost(Worker& worker, Engine& engine, status::Pages pages, LogChannel& log)
     : worker_(worker),
+      engine_(engine),
       log_(log),
       access_(worker.options().access, worker.pool_name()),
       pages_(std::move(pages)) {}
@@ -75,7 +76,9 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
   const std::string line = access_.ended(end, &truncated);
   slot.access_size =
       static_cast<std::uint32_t>(line.copy(slot.access_line.data(), slot.access_line.size()));
-  worker_.write_access_line_in_child();
+  if (!line.empty() && !worker_.write_access_line_in_child()) {
+    engine_.call_server();
+  }
   if (truncated) {
     log(php::LogLevel::Notice,
         "the log buffer is full (1024). The access log request has been truncated.");
@@ -86,7 +89,7 @@ void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
 void ChildHost::snapshot_wanted() noexcept {
   php::Warmup warmup;
   warmup.script =
-      worker_.slot().script.data();  // without the path info that SCRIPT_FILENAME may carry
+      text_of(worker_.slot().script);  // without the path info that SCRIPT_FILENAME may carry
   auto add = [&](std::string_view name) {
     if (const char* value = transport_.param(std::string(name).c_str())) {
       warmup.params.emplace_back(name, value);

@@ -16,7 +16,7 @@ class Worker;
 /// What the PHP side asks of the daemon while it runs in a child.
 class ChildHost final : public php::Host {
  public:
-  ChildHost(Worker& worker, status::Pages pages, LogChannel& log);
+  ChildHost(Worker& worker, Engine& engine, status::Pages pages, LogChannel& log);
 
   php::Transport* open(const Job& job) noexcept override;
   void request_started(const php::RequestStart& start) noexcept override;
@@ -30,6 +30,7 @@ class ChildHost final : public php::Host {
 
  private:
   Worker& worker_;
+  Engine& engine_;
   LogChannel& log_;
   FcgiTransport transport_;
   AccessRecorder access_;

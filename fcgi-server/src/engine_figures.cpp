@@ -15,6 +15,8 @@ void SlotFigures::add(const Cost& cost) {
   increase(undone, 1);
   increase(pages_written, cost.pages_written);
   increase(pages_restored, cost.pages_restored);
+  increase(pages_remapped, cost.pages_remapped);
+  increase(calls, cost.calls);
   increase(undo_ns, cost.undo_ns);
   increase(events, cost.events);
 }
@@ -36,6 +38,8 @@ PoolFigures& PoolFigures::operator+=(const SlotFigures& slot) {
   undone += slot.undone;
   pages_written += slot.pages_written;
   pages_restored += slot.pages_restored;
+  pages_remapped += slot.pages_remapped;
+  calls += slot.calls;
   undo_ns += slot.undo_ns;
   events += slot.events;
   faults += slot.faults;

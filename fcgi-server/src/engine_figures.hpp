@@ -20,6 +20,8 @@ struct SlotFigures {
   Count undone{0};          ///< requests whose child is gone
   Count pages_written{0};   ///< pages found changed
   Count pages_restored{0};  ///< pages copied back
+  Count pages_remapped{0};  ///< pages whose entry in the page table was put back
+  Count calls{0};           ///< system calls that the engine needed
   Count undo_ns{0};
   Count events{0};                     ///< page faults outside the learned working set
   Count faults{0};                     ///< requests that were killed by a signal
@@ -39,6 +41,8 @@ struct PoolFigures {
   std::uint64_t undone = 0;
   std::uint64_t pages_written = 0;
   std::uint64_t pages_restored = 0;
+  std::uint64_t pages_remapped = 0;
+  std::uint64_t calls = 0;
   std::uint64_t undo_ns = 0;
   std::uint64_t events = 0;
   std::uint64_t faults = 0;

@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "identity.hpp"
+#include "config/identity.hpp"
 #include "log.hpp"
 #include "socket_acl.hpp"
 
@@ -78,8 +78,11 @@ Status set_permissions(const config::PoolConfig& pool) {
     return listen_error(pool, "failed to chmod() the socket of");
   }
   if (has_socket_acl(pool)) {
-    tell_owner_ignored(pool);
-    return set_socket_acl(pool, mode);
+    Status set = set_socket_acl(pool, mode);
+    if (set) {
+      tell_owner_ignored(pool);
+    }
+    return set;
   }
   return set_owner(pool);
 }

@@ -29,7 +29,8 @@ void LogChannel::send(php::LogLevel level, std::string_view pool,
   message.kind = static_cast<std::uint32_t>(level);
   message.slot = static_cast<std::uint32_t>(pool.size());
   message.text = pool;
-  message.text += text.substr(0, 16 * 1024);
+  constexpr std::size_t kLongest = 16 * std::size_t{1024};
+  message.text += text.substr(0, kLongest);
   [[maybe_unused]] Status sent = send_message(others_.get(), message, {}, false);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the command line to a running master.
+#include <csignal>
 #include <cstdio>
 #include <string>
 
@@ -7,6 +8,7 @@
 #include "config/config.hpp"
 #include "daemonize.hpp"
 #include "log.hpp"
+#include "lwc/engine.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "master.hpp"
 #include "process_title.hpp"
@@ -19,7 +21,7 @@ using namespace lwc;
 
 php::StartOptions start_options(const config::CommandLine& command_line) {
   return {command_line.ini_path.value_or(""), command_line.ignore_ini, command_line.ini_entries,
-          command_line.extended_info};
+          command_line.extended_info, [](const char* text) { log::notice("", text); }};
 }
 
 config::Informers informers(const config::CommandLine& command_line) {
@@ -41,10 +43,22 @@ void say(log::Level level, std::string_view text) {
   log::write(level, "", text);
 }
 
+bool start_php(const config::CommandLine& command_line) {
+  const Status started = php::start(start_options(command_line));
+  if (!started) {
+    log::error("", started.error().message);
+  }
+  return static_cast<bool>(started);
+}
+
 int run(const config::CommandLine& command_line, const config::Options& options,
         MasterOptions master) {
-  if (Status started = php::start(start_options(command_line)); !started) {
-    log::error("", started.error().message);
+  if (!start_php(command_line)) {
+    return config::kExitSoftware;
+  }
+  // Before there are secrets of pools.
+  if (Status shared = share_memory(); !shared) {
+    log::error("", shared.error().message);
     return config::kExitSoftware;
   }
   config::Options loading = options;
@@ -69,9 +83,22 @@ int run(const config::CommandLine& command_line, const config::Options& options,
   return Master(std::move(*config), std::move(master)).run();
 }
 
+// A rotation or a reload that is asked for before the master can listen is done then; by itself
+// such a signal would end the daemon.
+void hold_signals_back() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD}) {
+    sigaddset(&set, signal);
+  }
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
 }  // namespace
 
-int main(int argc, char** argv) {
+// Without memory for a string there is nothing to start.
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
+  hold_signals_back();
   wipe_freed_memory(true);  // pools turn it off for themselves, before they serve
   config::CommandLine command_line = config::parse_command_line(argc, argv);
   if (std::optional<int> done = config::carry_out(command_line, informers(command_line))) {
@@ -79,8 +106,11 @@ int main(int argc, char** argv) {
   }
   config::Options options = config::to_options(command_line);
   options.sink = say;
+  options.constant = php::constant_value;
+  options.ini_value = php::ini_file_value;
   if (command_line.action == config::Action::Test) {
-    return config::test_configuration(command_line, options);
+    return start_php(command_line) ? config::test_configuration(command_line, options)
+                                   : config::kExitSoftware;
   }
   Result<std::vector<InheritedSocket>> sockets = service_manager::take_sockets();
   if (!sockets) {

@@ -22,14 +22,15 @@ std::string record(unsigned char type, std::string_view content) {
   return text.append(content);
 }
 
-// Names and values here are short: one length byte each.
+// Names and values here are short: one length byte each. A name that is asked for again and again
+// is answered once, or the answer would not fit into a record.
 std::string values_asked_for(std::string_view query, std::uint32_t max_requests) {
   const std::array<std::pair<std::string_view, std::string>, 3> known{{
       {FCGI_MAX_CONNS, std::to_string(max_requests)},
       {FCGI_MAX_REQS, std::to_string(max_requests)},
       {FCGI_MPXS_CONNS, "0"},
   }};
-  std::string answer;
+  std::array<bool, known.size()> wanted{};
   while (query.size() >= 2) {
     auto name_length = static_cast<unsigned char>(query[0]);
     auto value_length = static_cast<unsigned char>(query[1]);
@@ -40,12 +41,16 @@ std::string values_asked_for(std::string_view query, std::uint32_t max_requests)
     }
     std::string_view name = query.substr(0, name_length);
     query.remove_prefix(std::size_t{name_length} + value_length);
-    for (const auto& [key, value] : known) {
-      if (key == name) {
-        answer.push_back(static_cast<char>(key.size()));
-        answer.push_back(static_cast<char>(value.size()));
-        answer.append(key).append(value);
-      }
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      wanted.at(i) = wanted.at(i) || known.at(i).first == name;
+    }
+  }
+  std::string answer;
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (const auto& [key, value] = known.at(i); wanted.at(i)) {
+      answer.push_back(static_cast<char>(key.size()));
+      answer.push_back(static_cast<char>(value.size()));
+      answer.append(key).append(value);
     }
   }
   return answer;
@@ -70,7 +75,7 @@ bool answer_management_record(int connection, std::span<const unsigned char> byt
   }
   std::vector<unsigned char> drop(whole);
   return ::recv(connection, drop.data(), whole, MSG_WAITALL) == static_cast<ssize_t>(whole) &&
-         ::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL) ==
+         ::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
              static_cast<ssize_t>(answer.size());
 }
 

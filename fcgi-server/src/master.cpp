@@ -11,23 +11,21 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "limits.hpp"
 #include "log.hpp"
 #include "log/logger.hpp"
 #include "lwc/engine.hpp"
+#include "pool_process.hpp"
 #include "service_manager.hpp"
 
 namespace lwc {
 namespace {
 
 constexpr int kTickMs = 1000;
-constexpr std::int64_t kMillisecond = 1'000'000;
-constexpr std::int64_t kSecond = 1000 * kMillisecond;
 
 }  // namespace
 
@@ -83,11 +81,19 @@ Status Master::start() {
   if (Status limited = limit_master(); !limited) {
     return limited;
   }
+  if (Status known = check_users(); !known) {
+    return known;
+  }
   if (Status opened = open_sockets(handover.sockets); !opened) {
     return opened;
   }
   old_ = OldWorkers(std::move(handover));
-  write_pid();
+  if (Status written = write_pid(); !written) {
+    if (old_.empty()) {
+      return written;
+    }
+    log::error("", written.error().message);  // a reload: those who are served matter more
+  }
   log::launched();
   log::notice("", "fpm is running, pid " + std::to_string(::getpid()));
   return start_pools();
@@ -162,10 +168,10 @@ Status Master::open_sockets(const std::vector<InheritedSocket>& handed_over) {
     if (!listener) {
       return listener.error();
     }
-    if (pool.lwc_engine == "none") {
-      log::warning(pool.name,
-                   "lwc.engine = none: requests are NOT isolated from each other. For measuring "
-                   "only, never in production");
+    if (!engine_isolates(pool.lwc_engine)) {
+      log::warning(pool.name, "lwc.engine = " + pool.lwc_engine +
+                                  ": requests are NOT isolated from each other. For measuring "
+                                  "only, never in production");
     }
     pools_.push_back(
         std::make_unique<Pool>(pool, std::move(*listener), log_, limit_, pool.lwc_engine));
@@ -188,17 +194,33 @@ Status Master::open_sockets(const std::vector<InheritedSocket>& handed_over) {
   return ok();
 }
 
-void Master::write_pid() const {
+// Before anything is opened, as php-fpm does.
+Status Master::check_users() const {
+  for (const config::PoolConfig& pool : config_.pools) {
+    if (const Result<Identity> who = pool_identity(pool); !who) {
+      return Error{"[pool " + pool.name + "] " + who.error().message};
+    }
+  }
+  return ok();
+}
+
+Status Master::write_pid() const {
   if (!config_.global.pid) {
-    return;
+    return ok();
   }
-  UniqueFd file(
-      ::open(config_.global.pid->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  std::string text = std::to_string(::getpid());
-  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    log::error(
-        "", errno_error("Unable to write to the PID file '" + *config_.global.pid + "'").message);
+  const std::string& path = *config_.global.pid;
+  ::unlink(path.c_str());
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file) {
+    const int errnum = errno;
+    return Error{"Unable to create the PID file (" + path + ").: " + std::strerror(errnum) + " (" +
+                 std::to_string(errnum) + ")"};
   }
+  const std::string text = std::to_string(::getpid());
+  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return errno_error("Unable to write to the PID file (" + path + ").");
+  }
+  return ok();
 }
 
 // A third of the shortest limit of a request, as php-fpm has it; nanoseconds, 0 without limits.
@@ -301,10 +323,8 @@ void Master::check_ready() {
   }
   ready_ = true;
   state_ = State::Running;
-  reported_ns_ = monotonic_ns();
   old_.finish();
-  log::notice("", "ready to handle connections");
-  service_manager::ready("Ready to handle connections");
+  tell_ready();
   if (options_.startup) {
     const char good = '1';
     [[maybe_unused]] ssize_t told = ::write(options_.startup.get(), &good, 1);
@@ -415,6 +435,9 @@ void Master::tick() {
   for (const auto& pool : pools_) {
     pool->tick();
   }
+  if (state_ == State::Running || state_ == State::Finishing) {
+    old_.remind();
+  }
   report();
   if (state_ == State::Running && has_crashed_too_often()) {
     log::warning("", "failed processes threshold (" +
@@ -447,35 +470,6 @@ bool Master::has_crashed_too_often() {
     }
   }
   return too_often;
-}
-
-// What `systemctl status` shows, in php-fpm's words, and the watchdog's sign of life.
-void Master::report() {
-  const std::int64_t interval = config_.global.systemd_interval_ms * 1'000'000LL;
-  const std::int64_t elapsed = monotonic_ns() - reported_ns_;
-  if (interval <= 0 || elapsed + kTickMs * 1'000'000LL / 2 < interval) {
-    return;
-  }
-  Pool::Counts counts;
-  std::uint64_t requests = 0;
-  std::uint64_t slow = 0;
-  for (const auto& pool : pools_) {
-    const Pool::Counts one = pool->count();
-    counts.idle += one.idle;
-    counts.active += one.active;
-    requests += pool->board().accepted.load();
-    slow += pool->board().slow.load();
-  }
-  std::array<char, 160> text{};
-  std::snprintf(
-      text.data(), text.size(),
-      "Processes active: %d, idle: %d, Requests: %llu, slow: %llu, Traffic: %.2greq/sec",
-      counts.active, counts.idle, static_cast<unsigned long long>(requests),
-      static_cast<unsigned long long>(slow),
-      static_cast<double>(requests - reported_requests_) * kSecond / static_cast<double>(elapsed));
-  service_manager::status(text.data(), config_.global.systemd_watchdog);
-  reported_ns_ = monotonic_ns();
-  reported_requests_ = requests;
 }
 
 bool Master::all_ended() const {

@@ -47,13 +47,15 @@ class Master {
   void tick();
   bool has_crashed_too_often();
   Status limit_master() const;
+  void tell_ready();
   void report();
   void check_ready();
   void finish();
   void terminate();
   void reload();
   bool new_configuration_is_good();
-  void write_pid() const;
+  Status write_pid() const;
+  Status check_users() const;
   bool all_ended() const;
 
   config::Config config_;

@@ -2,10 +2,12 @@
 // Reload: the master executes itself, with the sockets that it listens on and the workers that it
 // has.
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +20,7 @@
 namespace lwc {
 namespace {
 
+constexpr std::size_t kMostToTell = 1 << 16;          // bytes at a time
 constexpr std::int64_t kSettleLimit = 2'000'000'000;  // ns; for templates to tell all
 
 std::string quoted(const std::vector<std::string>& arguments) {
@@ -30,6 +33,7 @@ std::string quoted(const std::vector<std::string>& arguments) {
 
 void exec_self(const std::vector<std::string>& arguments) {
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& one : arguments) {
     argv.push_back(const_cast<char*>(one.c_str()));
   }
@@ -40,21 +44,30 @@ void exec_self(const std::vector<std::string>& arguments) {
 }  // namespace
 
 // The configuration that the successor will read is read now, by a process of its own: a mistake in
-// it must not cost the service.
+// it must not cost the service. What that process says of a good one would be no news in the log:
+// the successor says it, too.
 bool Master::new_configuration_is_good() {
-  pid_t pid = ::fork();
+  const UniqueFd said(::memfd_create("lwc-fpm -t", MFD_CLOEXEC));
+  const pid_t pid = ::fork();
   if (pid == 0) {
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::dup2(said.get(), STDERR_FILENO);
     std::vector<std::string> arguments = options_.arguments;
     arguments.emplace_back("-t");
     exec_self(arguments);
     ::_exit(127);
   }
   int status = 0;
-  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-         WEXITSTATUS(status) == 0;
+  const bool good =
+      pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!good) {
+    std::array<char, kMostToTell> text;
+    const ssize_t size = ::pread(said.get(), text.data(), text.size(), 0);
+    [[maybe_unused]] ssize_t told = ::write(STDERR_FILENO, text.data(), std::max<ssize_t>(size, 0));
+  }
+  return good;
 }
 
 void Master::reload() {

@@ -178,19 +178,36 @@ void OldWorkers::finish() {
   auto waited_for = [this](pid_t pid) { return !take_no_more(pid); };
   while (std::any_of(pids_.begin(), pids_.end(), waited_for) && monotonic_ns() < deadline) {
     std::vector<pollfd> controls;
+    controls.reserve(controls_.size());
     for (int fd : controls_) {
       controls.push_back({fd, POLLIN, 0});
     }
     // One that ends without a word is seen at the next look.
     ::poll(controls.data(), controls.size(), 1);
-    for (int fd : controls_) {
-      std::array<char, 256> packet;  // messages for the master before the reload end here as well
-      for (ssize_t got;
-           (got = ::recv(fd, packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC)) > 0;) {
-        if (pid_t pid = 0; got == sizeof pid) {
-          std::memcpy(&pid, packet.data(), sizeof pid);
-          deaf_.push_back(pid);
-        }
+    read_answers();
+  }
+}
+
+void OldWorkers::remind() {
+  if (pids_.empty()) {
+    return;
+  }
+  read_answers();
+  for (pid_t pid : pids_) {
+    if (!take_no_more(pid)) {
+      ::kill(pid, SIGQUIT);
+    }
+  }
+}
+
+void OldWorkers::read_answers() {
+  for (int fd : controls_) {
+    std::array<char, 256> packet;  // messages for the master before the reload end here as well
+    for (ssize_t got;
+         (got = ::recv(fd, packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC)) > 0;) {
+      if (pid_t pid = 0; got == sizeof pid) {
+        std::memcpy(&pid, packet.data(), sizeof pid);
+        deaf_.push_back(pid);
       }
     }
   }

@@ -36,6 +36,9 @@ class OldWorkers {
   /// Asks them to end after their current request, and waits until none takes another one: whoever
   /// connects from here on meets the new configuration.
   void finish();
+  /// Asks those again that have not said that they take no more: a request can keep the signal from
+  /// its worker, or take it in its place, and the worker would serve for good.
+  void remind();
   void signal_all(int signal) const;
   bool on_exit(pid_t pid);
   bool empty() const { return pids_.empty(); }
@@ -48,6 +51,7 @@ class OldWorkers {
   void hand_over(Handover& to) const;
 
  private:
+  void read_answers();
   bool take_no_more(pid_t pid) const;
 
   std::vector<pid_t> pids_;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "exit_words.hpp"
 #include "listener.hpp"
 #include "log.hpp"
 #include "log/logger.hpp"
@@ -24,7 +25,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kWarmupLimit = 120 * kSecond;
 constexpr std::int64_t kRetryAfter = 10 * kSecond;  // a warm-up that failed
 
@@ -218,7 +218,7 @@ void Pool::on_template(SnapshotId id) {
         break;
       case TemplateEvent::Kind::Refused:
         log::error(config_.name, event->text);
-        std::erase(slots_[event->slot].starting, event->snapshot);
+        on_answered(*event);
         break;
       case TemplateEvent::Kind::Gone:
         found->second.handle = TemplateHandle();
@@ -240,7 +240,8 @@ void Pool::on_ready(SnapshotId id, Template& which, const TemplateEvent& event) 
     entry.state.store(SnapshotState::Ready, std::memory_order_release);
     log::notice(config_.name, "snapshot " + std::to_string(id) + " of '" + entry.script.data() +
                                   "' is ready, pid " + std::to_string(event.pid) +
-                                  (event.text.empty() ? "" : ", " + event.text));
+                                  (event.text.empty() ? "" : ", " + event.text) + ", after " +
+                                  describe_seconds(monotonic_ns() - which.started_ns) + " seconds");
     check_warmups();
     return;
   }
@@ -395,6 +396,7 @@ void Pool::tick() {
   }
   if (started_workers_ && !stopping_) {
     manage();
+    restore_base_holders();
   }
 }
 

@@ -107,6 +107,7 @@ class Pool {
     TemplateHandle handle;
     pid_t pid = 0;
     bool ready = false;
+    int asked_for = 0;  // holders that it has not made yet
     std::int64_t started_ns = 0;
     SnapshotEntry* entry = nullptr;  // null for the base
     std::string warmup;              // encoded
@@ -148,6 +149,7 @@ class Pool {
 
   // pool_exits.cpp
   void on_template_exit(SnapshotId id, int status);
+  std::vector<SnapshotId> template_ids() const;
   void forget_unborn();
   bool on_known_exit(pid_t pid, int status);
   void match_early_exits();
@@ -157,6 +159,7 @@ class Pool {
   bool spawn_holder(std::uint32_t index, SnapshotId snapshot);
   void forget_starting(SnapshotId snapshot);
   void restore_base_holders();
+  void on_answered(const TemplateEvent& event);
   void on_spawned(const TemplateEvent& event);
   void on_slot_message(std::uint32_t index);
   void answer_log(std::uint32_t index);
@@ -170,7 +173,8 @@ class Pool {
   void end_slot(std::uint32_t index);
   void replace_worker(std::uint32_t index);
   enum class ExitReason { Unbidden, ProcessManagement, Expected };
-  void log_exit(const Holder& holder, int status, ExitReason why) const;
+  /// `during`: what is added of the request that it was serving.
+  void log_exit(const Holder& holder, int status, const std::string& during, ExitReason why) const;
 
   // pool_end.cpp
   void dismiss_templates();
@@ -185,6 +189,7 @@ class Pool {
   void warn_of_max_children(const char* setting);
   void stop_worker(std::uint32_t index, Stop how);
   void check_overdue();
+  bool is_overdue(const Slot& slot, const Progress& request) const;
 
   config::PoolConfig config_;
   Listener listener_;

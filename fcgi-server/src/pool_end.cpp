@@ -77,10 +77,7 @@ void Pool::dismiss_templates() {
 void Pool::settle(std::int64_t deadline_ns) {
   stopping_ = true;
   dismiss_templates();
-  std::vector<SnapshotId> ids;
-  for (const auto& [id, one] : templates_) {
-    ids.push_back(id);
-  }
+  std::vector<SnapshotId> ids = template_ids();
   auto talking = [this](SnapshotId id) {
     auto found = templates_.find(id);
     return found != templates_.end() && found->second.handle ? found->second.handle.fd() : -1;
@@ -89,7 +86,7 @@ void Pool::settle(std::int64_t deadline_ns) {
     for (int fd; (fd = talking(id)) >= 0;) {
       const std::int64_t left = std::max<std::int64_t>(deadline_ns - monotonic_ns(), 0);
       pollfd control{fd, POLLIN, 0};
-      if (::poll(&control, 1, static_cast<int>(left / 1'000'000)) <= 0) {
+      if (::poll(&control, 1, static_cast<int>(left / kMillisecond)) <= 0) {
         // It hangs. What it was asked for it will not do; what it did it has said long ago.
         ::kill(templates_.at(id).pid, SIGKILL);
         break;

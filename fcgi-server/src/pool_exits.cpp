@@ -3,6 +3,7 @@
 // worker_slots.cpp.
 #include <algorithm>
 
+#include "exit_words.hpp"
 #include "log.hpp"
 #include "pool.hpp"
 #include "pool_process.hpp"
@@ -17,6 +18,16 @@ constexpr std::int64_t kEarlyExitKept =
 constexpr std::chrono::milliseconds kBasePause = 500ms;  // after a base template that failed
 
 }  // namespace
+
+// To go through while templates come and go.
+std::vector<SnapshotId> Pool::template_ids() const {
+  std::vector<SnapshotId> ids;
+  ids.reserve(templates_.size());
+  for (const auto& [id, one] : templates_) {
+    ids.push_back(id);
+  }
+  return ids;
+}
 
 // Snapshots that the base template was asked for and had not begun when it ended.
 void Pool::forget_unborn() {
@@ -74,11 +85,7 @@ void Pool::on_template_exit(SnapshotId id, int status) {
 }
 
 bool Pool::on_exit(pid_t pid, int status) {
-  std::vector<SnapshotId> ids;
-  for (const auto& [id, one] : templates_) {
-    ids.push_back(id);
-  }
-  for (SnapshotId id : ids) {
+  for (SnapshotId id : template_ids()) {
     on_template(id);  // learn who was forked before this exit was noticed
   }
   const bool traced = slow_log_->forget(pid);
@@ -95,6 +102,7 @@ void Pool::match_early_exits() {
     return monotonic_ns() - one.second.noticed_ns > kEarlyExitKept;
   });
   std::vector<pid_t> pids;
+  pids.reserve(early_exits_.size());
   for (const auto& [pid, exit] : early_exits_) {
     pids.push_back(pid);
   }

@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,11 +14,11 @@
 
 #include "apparmor.hpp"
 #include "child_host.hpp"
-#include "identity.hpp"
 #include "limits.hpp"
 #include "log.hpp"
 #include "log/logger.hpp"
 #include "lwc/engine.hpp"
+#include "lwc/engine_traits.hpp"
 #include "lwc/php/interpreter.hpp"
 #include "lwc/template.hpp"
 #include "process_title.hpp"
@@ -28,18 +27,6 @@
 
 namespace lwc {
 namespace {
-
-// Who serves the pool's requests. Without root's rights nobody else can be chosen.
-Result<Identity> pool_identity(const config::PoolConfig& pool) {
-  if (::geteuid() != 0) {
-    return own_identity();
-  }
-  Result<Identity> who = find_identity(pool.user, pool.group);
-  if (who && !pool.allow_root && (who->uid.value_or(0) == 0 || who->gid.value_or(0) == 0)) {
-    return Error{"please specify user and group other than root"};
-  }
-  return who;
-}
 
 Status set_priority(const config::PoolConfig& pool) {
   if (pool.process_priority != config::kPriorityUnset && ::geteuid() == 0 &&
@@ -103,6 +90,22 @@ void set_environment(const config::PoolConfig& pool, const Identity& who) {
   }
 }
 
+php::LogLevel php_level(log::Level level) {
+  switch (level) {
+    case log::Level::Debug:
+      return php::LogLevel::Debug;
+    case log::Level::Notice:
+      return php::LogLevel::Notice;
+    case log::Level::Warning:
+      return php::LogLevel::Warning;
+    case log::Level::Error:
+      return php::LogLevel::Error;
+    case log::Level::Alert:
+      break;
+  }
+  return php::LogLevel::Alert;
+}
+
 php::PoolOptions php_options(const config::PoolConfig& pool) {
   php::PoolOptions options;
   for (const config::KeyValue& one : pool.php_values) {
@@ -116,7 +119,7 @@ php::PoolOptions php_options(const config::PoolConfig& pool) {
   options.allow_fds = pool.lwc_snapshot_allow_fds;
   options.snapshots = pool.lwc_snapshots;
   options.log_limit = log::logger().settings().limit;
-  options.log_notices = log::logger().is_enabled(log::Level::Notice);
+  options.log_level = php_level(log::logger().settings().level);
   return options;
 }
 
@@ -157,6 +160,7 @@ WorkerOptions worker_options(const config::PoolConfig& pool) {
   options.track_finished = pool.request_terminate_timeout_track_finished;
   options.max_requests = static_cast<std::uint64_t>(pool.pm_max_requests);
   options.snapshots = pool.lwc_snapshots;
+  options.memory_limit = pool.lwc_memory_limit;
   options.catch_output = pool.catch_workers_output;
   options.status_path = pool.pm_status_path.value_or("");
   options.ping_path = pool.ping_path.value_or("");
@@ -202,6 +206,18 @@ void reset_signals() {
 
 }  // namespace
 
+// Without root's rights nobody else can be chosen.
+Result<Identity> pool_identity(const config::PoolConfig& pool) {
+  if (::geteuid() != 0) {
+    return own_identity();
+  }
+  Result<Identity> who = find_identity(pool.user, pool.group);
+  if (who && !pool.allow_root && (who->uid.value_or(0) == 0 || who->gid.value_or(0) == 0)) {
+    return Error{"please specify user and group other than root"};
+  }
+  return who;
+}
+
 void run_base_template(const PoolProcess& process, UniqueFd control) {
   const config::PoolConfig& pool = process.pool;
   PoolBoard& board = process.board;
@@ -210,7 +226,7 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   const pid_t master = ::getppid();
   set_process_title("pool " + pool.name + ", base template");
   reset_signals();
-  log::logger().forget_original_stderr();
+  log::logger().forget_files();
   // Two descriptors for one end: one for the engine, one to say why there is none.
   UniqueFd voice(::fcntl(control.get(), F_DUPFD_CLOEXEC, 3));
   Result<Identity> who = pool_identity(pool);
@@ -232,6 +248,10 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   if (!engine) {
     give_up(voice, engine.error().message);
   }
+  if (pool.lwc_memory_limit != 0 && !(*engine)->limits_memory()) {
+    give_up(voice, "lwc.memory_limit needs engine 'kernel'; this is '" +
+                       std::string((*engine)->name()) + "'");
+  }
   if (Status opened = (*engine)->acquire_privileges(); !opened) {
     give_up(voice, opened.error().message);
   }
@@ -244,7 +264,9 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
     }
   }
   const bool passed_over = !choice.passed_over.empty();
-  log.send(passed_over ? php::LogLevel::Notice : php::LogLevel::Debug, pool.name,
+  // That a kernel has no light-weight contexts is no news; that only the last resort is left is.
+  const bool news = passed_over && (*engine)->name() == portable_engine();
+  log.send(news ? php::LogLevel::Notice : php::LogLevel::Debug, pool.name,
            "snapshot engine: " + std::string((*engine)->name()) + ", " + choice.detail +
                (passed_over ? ". Not chosen: " + choice.passed_over : ""));
   set_text(board.engine, (*engine)->name());
@@ -253,20 +275,12 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   WorkerOptions options = worker_options(pool);
   options.access = access_options(pool, process.access_fd, board);
   options.access.master = master;
+  options.shown_board = &process.shown_board;
   auto* worker = new Worker(std::move(options), process.listen_fd, board, log);
-  auto* host = new ChildHost(*worker, status::Pages(page_options(pool), process.shown_board), log);
+  auto* host =
+      new ChildHost(*worker, **engine, status::Pages(page_options(pool), process.shown_board), log);
   reset_signals();  // libfcgi has put in handlers of its own for SIGTERM and SIGUSR1
   php::run_pool(php_options(pool), **engine, *worker, *host);
-}
-
-std::string describe_status(int status) {
-  if (WIFEXITED(status)) {
-    return "with code " + std::to_string(WEXITSTATUS(status));
-  }
-  int signal = WTERMSIG(status);
-  const char* name = ::sigabbrev_np(signal);
-  return "on signal " + std::to_string(signal) + " (SIG" + (name != nullptr ? name : "?") +
-         (WCOREDUMP(status) ? " - core dumped" : "") + ")";
 }
 
 }  // namespace lwc

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "config/identity.hpp"
 #include "log_channel.hpp"
 #include "lwc/unique_fd.hpp"
 #include "scoreboard.hpp"
@@ -20,13 +21,12 @@ struct PoolProcess {
   LogChannel& log;
 };
 
+/// Who serves the pool's requests. Root only where that is allowed.
+Result<Identity> pool_identity(const config::PoolConfig& pool);
+
 /// The life of a pool's base template, in a process just forked from the master: limits, user,
 /// directories, environment, ini settings, then the engine. Never returns. What goes wrong is told
 /// to the master over `control`.
 [[noreturn]] void run_base_template(const PoolProcess& process, UniqueFd control);
-
-/// "with code 1", "on signal 11 (SIGSEGV - core dumped)": the middle of php-fpm's line about an
-/// ended child.
-std::string describe_status(int status);
 
 }  // namespace lwc

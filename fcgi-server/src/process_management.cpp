@@ -140,7 +140,7 @@ void Pool::manage_ondemand() {
   Counts counts = count();
   if (counts.idle > 0) {
     const Slot& slot = board_->slot(counts.longest_idle);
-    std::int64_t limit = config_.pm_process_idle_timeout * 1'000'000'000LL;
+    std::int64_t limit = config_.pm_process_idle_timeout * kSecond;
     if (monotonic_ns() - slot.idle_since_ns.load() > limit) {
       stop_worker(counts.longest_idle, kStopSoon);
     }
@@ -164,22 +164,30 @@ void Pool::check_overdue() {
   if (config_.request_terminate_timeout == 0) {
     return;
   }
-  constexpr std::int64_t kGrace = 2'000'000'000;
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     const Slot& shared = board_->slot(i);
-    Stage stage = shared.stage.load();
-    bool busy = slots_[i].live &&
-                (stage == Stage::Running || stage == Stage::ReadingHeaders || stage == Stage::Info);
-    std::int64_t spent = monotonic_ns() - shared.request_started_ns.load();
-    if (!busy || spent < config_.request_terminate_timeout * 1'000'000'000LL + kGrace) {
+    const Progress first = shared.progress();
+    if (!slots_[i].live || !is_overdue(shared, first)) {
       continue;
     }
-    pid_t pid = shared.exchange.child_pid.load();
-    if (pid > 0 && shared.exchange.report.answer_finished == 0) {
-      log::warning(config_.name, describe_request(shared) + " execution timed out, killing");
+    const pid_t pid = shared.exchange.child_pid.load();
+    const std::string request = describe_request(shared);
+    // It may have come to its end meanwhile, and the process may serve another one.
+    const Progress now = shared.progress();
+    if (pid > 0 && now.started_ns == first.started_ns && is_overdue(shared, now)) {
       ::kill(pid, SIGKILL);
+      log::warning(config_.name, request + " execution timed out, killing");
     }
   }
+}
+
+bool Pool::is_overdue(const Slot& slot, const Progress& request) const {
+  constexpr std::int64_t kGrace = 2 * kSecond;
+  return (request.stage == Stage::Running || request.stage == Stage::ReadingHeaders ||
+          request.stage == Stage::Info) &&
+         request.spent_ns >= config_.request_terminate_timeout * kSecond + kGrace &&
+         (slot.exchange.report.answer_finished == 0 ||
+          config_.request_terminate_timeout_track_finished);
 }
 
 }  // namespace lwc

@@ -2,22 +2,36 @@
 #include "scoreboard.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
 #include <new>
+#include <tuple>
 
 namespace lwc {
 namespace {
 
-std::size_t board_size(std::uint32_t slots) {
-  return sizeof(PoolBoard) + slots * sizeof(Slot);
-}
+// Linux 6.10, on all architectures; Debian 12's headers do not know it.
+constexpr long kMseal = 462;
 
 std::int64_t clock_ns(clockid_t clock) {
   timespec now{};
   ::clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+Status seal(void* start, std::size_t size, int protection) {
+  if (size == 0) {
+    return ok();
+  }
+  if (::mprotect(start, size, protection) != 0) {
+    return errno_error("cannot protect the scoreboard");
+  }
+  if (::syscall(kMseal, start, size, 0UL) != 0) {
+    return errno_error("cannot seal the scoreboard");
+  }
+  return ok();
 }
 
 template <typename Condition>
@@ -105,10 +119,14 @@ PoolFigures PoolBoard::figures() {
   return sum;
 }
 
+std::string describe_script(const Slot& slot) {
+  const std::string query = text_of(slot.query);
+  return "script '" + text_of(slot.script) + "' (request: \"" + text_of(slot.method) + " " +
+         text_of(slot.uri) + (query.empty() ? "" : "?") + query + "\")";
+}
+
 std::string describe_request(const Slot& slot) {
-  return "child " + std::to_string(slot.exchange.child_pid.load()) + ", script '" +
-         slot.script.data() + "' (request: \"" + slot.method.data() + " " + slot.uri.data() +
-         (slot.query[0] != '\0' ? "?" : "") + slot.query.data() + "\")";
+  return "child " + std::to_string(slot.exchange.child_pid.load()) + ", " + describe_script(slot);
 }
 
 std::uint32_t Slot::send_baton(SnapshotId from, SnapshotId to) {
@@ -133,6 +151,12 @@ void set_active(PoolBoard& board, Slot& slot, bool active) {
   }
 }
 
+Progress Slot::progress() const {
+  const Stage seen = stage.load();
+  const std::int64_t started = request_started_ns.load();
+  return {seen, started, monotonic_ns() - started};
+}
+
 const char* stage_name(Stage stage) {
   switch (stage) {
     case Stage::Idle:
@@ -151,6 +175,10 @@ const char* stage_name(Stage stage) {
   return "Ending";
 }
 
+std::size_t board_size(std::uint32_t slots) {
+  return sizeof(PoolBoard) + slots * sizeof(Slot);
+}
+
 void UnmapBoard::operator()(PoolBoard* board) const {
   ::munmap(board, board_size(board->slot_count));
 }
@@ -166,6 +194,31 @@ Result<PoolBoardPtr> make_board(std::uint32_t slots) {
   // A slot that is all zero is one that was never used, and the mapping is zero. Constructing
   // thousands of them would make the kernel provide their pages.
   return PoolBoardPtr(board);
+}
+
+Result<PoolBoardPtr> seal_board(PoolBoard& board, std::uint32_t slot) {
+  const std::size_t size = board_size(board.slot_count);
+  void* view = ::mremap(&board, 0, size, MREMAP_MAYMOVE);  // of shared memory: maps it once more
+  if (view == MAP_FAILED) {
+    return errno_error("cannot map the scoreboard once more");
+  }
+  PoolBoardPtr writable(static_cast<PoolBoard*>(view));
+  char* begin = reinterpret_cast<char*>(&board);
+  char* own = reinterpret_cast<char*>(&board.slot(slot).exchange.report);
+  char* behind = reinterpret_cast<char*>(&board.slot(slot + 1));
+  // The child's part is sealed as well: nobody is to put something else in its place.
+  for (const auto& [start, end, protection] :
+       {std::tuple{begin, own, PROT_READ}, std::tuple{own, behind, PROT_READ | PROT_WRITE},
+        std::tuple{behind, begin + size, PROT_READ}}) {
+    if (Status sealed = seal(start, static_cast<std::size_t>(end - start), protection); !sealed) {
+      return sealed.error();
+    }
+  }
+  return writable;
+}
+
+Status seal_board(PoolBoard& board) {
+  return seal(&board, board_size(board.slot_count), PROT_READ);
 }
 
 }  // namespace lwc

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -44,16 +45,22 @@ struct Baton {
   bool operator==(const Baton&) const = default;
 };
 
+/// How far a slot's request is, as another process sees it.
+struct Progress {
+  Stage stage;
+  std::int64_t started_ns;  ///< CLOCK_MONOTONIC; tells one request of the slot from the next
+  std::int64_t spent_ns;
+};
+
 /// One worker slot. Written by whoever holds the slot's baton (server and child in turn); `stop` by
-/// the master.
-struct Slot {
-  Exchange exchange;
+/// the master. What the child does not write comes first, in pages of its own: there engine kernel
+/// keeps it from writing.
+struct alignas(kPage) Slot {
   std::atomic<std::uint32_t> in_use{0};  ///< the master has given the slot to a worker
   std::atomic<Baton> baton{Baton{}};
-  std::atomic<SnapshotId> baton_from{kNobody};  ///< who sent it last; kNobody: the master
-  std::atomic<std::uint32_t> transfers{0};      ///< how often it was sent
-  std::atomic<std::uint32_t> stop{kGoOn};       ///< a Stop
-  std::atomic<Stage> stage{Stage::Idle};
+  std::atomic<SnapshotId> baton_from{kNobody};       ///< who sent it last; kNobody: the master
+  std::atomic<std::uint32_t> transfers{0};           ///< how often it was sent
+  std::atomic<std::uint32_t> stop{kGoOn};            ///< a Stop
   std::atomic<std::uint32_t> active{0};              ///< counted in PoolBoard::active
   std::atomic<std::int32_t> server_pid{0};           ///< the holder that has the baton
   std::atomic<std::uint64_t> requests{0};            ///< begun since the worker started
@@ -61,13 +68,18 @@ struct Slot {
   std::atomic<std::int64_t> request_started_ns{0};   ///< CLOCK_MONOTONIC
   std::atomic<std::int64_t> request_duration_ns{0};  ///< of the last one that ended
   std::atomic<std::int64_t> idle_since_ns{0};        ///< CLOCK_MONOTONIC
-  std::atomic<std::int64_t> cpu_ticks{0};            ///< CPU time of the last request, clock ticks
-  std::atomic<std::int64_t> cpu_ticks_read{0};  ///< CPU time of `cpu_pid` at its last request's end
-  std::atomic<pid_t> cpu_pid{0};
   std::atomic<std::uint32_t> head_size{
       0};                            ///< bytes on the connection that are known to be the request's
   std::atomic<bool> no_body{false};  ///< the request has no body, and its end was seen
   std::atomic<bool> slow_client{false};  ///< receiving was limited, as the head came slowly
+  SlotFigures figures;
+
+  Exchange exchange;  ///< the child writes from its `report` on
+
+  std::atomic<Stage> stage{Stage::Idle};
+  std::atomic<std::int64_t> cpu_ticks{0};       ///< CPU time of the last request, clock ticks
+  std::atomic<std::int64_t> cpu_ticks_read{0};  ///< CPU time of `cpu_pid` at its last request's end
+  std::atomic<pid_t> cpu_pid{0};
   std::atomic<std::uint64_t> body_size{0};
   std::atomic<std::uint64_t> peak_memory{0};
   std::array<char, 16> method{};
@@ -77,7 +89,6 @@ struct Slot {
   std::array<char, 64> user{};
   std::atomic<std::uint32_t> access_size{0};  ///< bytes used of `access_line`
   std::array<char, 1032> access_line{};       ///< the child's line for the access log, with its end
-  SlotFigures figures;
   std::atomic<std::uint32_t> uploads_size{0};  ///< bytes used of `uploads`
   std::array<char, 8192> uploads{};  ///< files of the request's uploads, each with its ending zero
   std::atomic<std::uint32_t> want_size{0};  ///< bytes used of `want`
@@ -85,6 +96,10 @@ struct Slot {
 
   /// The baton is on its way to `to` from here on; the number that its message has to carry.
   std::uint32_t send_baton(SnapshotId from, SnapshotId to);
+
+  /// Read in the opposite order to that in which a request that begins writes it: a stage never
+  /// comes with the time of the request before its own.
+  Progress progress() const;
 };
 static_assert(std::atomic<Baton>::is_always_lock_free);
 
@@ -108,7 +123,7 @@ struct SnapshotEntry {
   std::array<char, kMaxPath> script{};
 };
 
-struct PoolBoard {
+struct alignas(kPage) PoolBoard {
   std::array<char, 64> pool{};
   std::array<char, 16> pm{};               ///< "static", "dynamic" or "ondemand"
   std::array<char, 16> engine{};           ///< the one in use; written by the base template
@@ -144,8 +159,10 @@ struct PoolBoard {
   PoolFigures figures();
 };
 
-/// "child 4711, script '/srv/index.php' (request: "GET /index.php?a=b")": how the log names the
-/// request of a slot.
+/// "script '/srv/index.php' (request: "GET /index.php?a=b")": how the log names a slot's request.
+std::string describe_script(const Slot& slot);
+/// "child 4711, script '/srv/index.php' (request: "GET /index.php?a=b")": with who
+/// serves it.
 std::string describe_request(const Slot& slot);
 
 /// Counts the slot as active or not, once: whoever takes the flag changes the sum.
@@ -153,6 +170,12 @@ void set_active(PoolBoard& board, Slot& slot, bool active);
 
 /// "Idle", "Running", ...
 const char* stage_name(Stage stage);
+
+/// What stands in one of the arrays above. A child may have left no zero in it.
+template <std::size_t N>
+std::string text_of(const std::array<char, N>& from) {
+  return {from.data(), ::strnlen(from.data(), N)};
+}
 
 /// Copies text into one of the arrays above, cut to fit and ended by zero.
 template <std::size_t N>
@@ -167,6 +190,19 @@ struct UnmapBoard {
 using PoolBoardPtr = std::unique_ptr<PoolBoard, UnmapBoard>;
 Result<PoolBoardPtr> make_board(std::uint32_t slots);
 
+/// Bytes of memory that a board takes.
+std::size_t board_size(std::uint32_t slots);
+
+/// From here on this process can write to `board` through the view returned only. What stays
+/// writable where it was is the part of `slot` that is its child's. That cannot be changed again,
+/// not even by native code.
+Result<PoolBoardPtr> seal_board(PoolBoard& board, std::uint32_t slot);
+
+/// The same for the board of another pool, which nobody here writes to.
+Status seal_board(PoolBoard& board);
+
+inline constexpr std::int64_t kMillisecond = 1'000'000;  ///< ns
+inline constexpr std::int64_t kSecond = 1000 * kMillisecond;
 std::int64_t monotonic_ns();
 std::int64_t realtime_ns();
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "exit_words.hpp"
 #include "log.hpp"
 #include "log/sinks.hpp"
 #include "lwc/php/backtrace.hpp"
@@ -19,9 +20,7 @@
 namespace lwc {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-
-std::string numbered(std::string what) {
+std::string numbered(const std::string& what) {
   const int number = errno;
   return what + ": " + std::strerror(number) + " (" + std::to_string(number) + ")";
 }
@@ -62,21 +61,16 @@ void SlowLog::check() {
   const std::int64_t limit = pool_.request_slowlog_timeout * kSecond;
   for (std::uint32_t i = 0; i < board_.slots_touched.load(); ++i) {
     const Slot& slot = board_.slot(i);
-    const Trace trace{i, slot.request_started_ns.load()};
-    const std::int64_t spent = monotonic_ns() - trace.request_started_ns;
+    const Progress request = slot.progress();
     const pid_t pid = slot.exchange.child_pid.load();
-    if (slot.in_use.load() == 0 || slot.stage.load() != Stage::Running || pid <= 0 ||
-        spent < limit || logged_[i] == trace.request_started_ns) {
+    if (slot.in_use.load() == 0 || request.stage != Stage::Running || pid <= 0 ||
+        request.spent_ns < limit || logged_[i] == request.started_ns) {
       continue;
     }
-    logged_[i] = trace.request_started_ns;
-    std::array<char, 32> seconds{};
-    std::snprintf(seconds.data(), seconds.size(), "%lld.%06lld",
-                  static_cast<long long>(spent / kSecond),
-                  static_cast<long long>(spent % kSecond / 1000));
-    const bool asked = ask_to_stop(pid, trace);
-    log::warning(pool_.name, describe_request(slot) + " executing too slow (" + seconds.data() +
-                                 " sec), logging");
+    logged_[i] = request.started_ns;
+    const bool asked = ask_to_stop(pid, {i, request.started_ns});
+    log::warning(pool_.name, describe_request(slot) + " executing too slow (" +
+                                 describe_seconds(request.spent_ns) + " sec), logging");
     if (!asked) {
       board_.slow.fetch_add(1);
     }
@@ -102,8 +96,8 @@ bool SlowLog::on_stop(pid_t pid, int status) {
   traces_.erase(found);
   log::notice("", "child " + std::to_string(pid) + " stopped for tracing");
   const Slot& slot = board_.slot(trace.slot);
-  if (slot.request_started_ns.load() == trace.request_started_ns &&
-      slot.stage.load() == Stage::Running) {
+  const Progress request = slot.progress();
+  if (request.started_ns == trace.request_started_ns && request.stage == Stage::Running) {
     write_trace(pid);
   }
   board_.slow.fetch_add(1);

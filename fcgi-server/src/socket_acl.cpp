@@ -2,10 +2,8 @@
 #include "socket_acl.hpp"
 
 #include <endian.h>
-#include <grp.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
-#include <pwd.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -13,6 +11,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "config/identity.hpp"
 
 namespace lwc {
 namespace {
@@ -40,29 +40,18 @@ posix_acl_xattr_entry entry(unsigned tag, unsigned permissions, unsigned id = AC
 
 /// The numbers of those named in `list`, ascending as the kernel wants them.
 template <typename Lookup>
-Result<std::vector<unsigned>> ids_in(const std::optional<std::string>& list, const char* kind,
-                                     Lookup lookup) {
+Result<std::vector<unsigned>> ids_in(const std::optional<std::string>& list, Lookup lookup) {
   std::vector<unsigned> ids;
   for (const std::string& name : names_in(list)) {
-    const std::optional<unsigned> id = lookup(name.c_str());
+    const Result<unsigned> id = lookup(name);
     if (!id) {
-      return Error{std::string("cannot get ") + kind + " '" + name + "'"};
+      return id.error();
     }
     ids.push_back(*id);
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
-}
-
-std::optional<unsigned> uid_of(const char* name) {
-  const passwd* found = ::getpwnam(name);
-  return found != nullptr ? std::optional<unsigned>(found->pw_uid) : std::nullopt;
-}
-
-std::optional<unsigned> gid_of(const char* name) {
-  const group* found = ::getgrnam(name);
-  return found != nullptr ? std::optional<unsigned>(found->gr_gid) : std::nullopt;
 }
 
 }  // namespace
@@ -73,10 +62,8 @@ bool has_socket_acl(const config::PoolConfig& pool) {
 }
 
 Status set_socket_acl(const config::PoolConfig& pool, unsigned mode) {
-  const Result<std::vector<unsigned>> user_ids =
-      ids_in(pool.listen_acl_users, "uid for user", uid_of);
-  const Result<std::vector<unsigned>> group_ids =
-      ids_in(pool.listen_acl_groups, "gid for group", gid_of);
+  const Result<std::vector<unsigned>> user_ids = ids_in(pool.listen_acl_users, user_id);
+  const Result<std::vector<unsigned>> group_ids = ids_in(pool.listen_acl_groups, group_id);
   if (!user_ids || !group_ids) {
     return Error{"[pool " + pool.name + "] " +
                  (user_ids ? group_ids.error() : user_ids.error()).message};

@@ -7,12 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
+#include <utility>
 
 #include "caught_output.hpp"
 #include "error_page.hpp"
@@ -20,22 +19,11 @@
 #include "log/logger.hpp"
 #include "log/sinks.hpp"
 #include "lwc/fault_handler.hpp"
-#include "management_record.hpp"
 #include "process_title.hpp"
 #include "slot_protocol.hpp"
 
 namespace lwc {
 namespace {
-
-constexpr std::size_t kPeek =
-    std::size_t{64} * 1024;  // bytes of a request that are looked at to choose a snapshot
-constexpr int kFirstByteTimeoutMs =
-    5000;  // as php-fpm: a client that connects has 5 seconds to say something
-constexpr int kPatienceMs = 100;  // a head that stops growing for so long goes to the base as it is
-constexpr int kSilenceSeconds =
-    30;                            // and its client may be silent for so long before it is given up
-constexpr int kKeepPollMs = 1000;  // how often an idle kept connection looks whether to stop
-constexpr int kPauseMs = 100;      // after what may go wrong again at once
 
 // For the signal handler: what makes accept() of a worker return that was told to stop just before
 // it.
@@ -77,19 +65,20 @@ void take_own_standard_input() {
   }
 }
 
+std::size_t whole_pages(std::size_t size) {
+  return (size + kPage - 1) / kPage * kPage;
+}
+
 // This holder's: asked for once and not for every request.
 pid_t g_pid = 0;
-
-// The bytes of one request's head. Static: a holder serves one request at a time.
-std::array<unsigned char, kPeek> g_peek;
 
 }  // namespace
 
 void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd control, UniqueFd inbox) {
-  slot_ = &board_.slot(slot);
+  slot_ = &board_->slot(slot);
   g_pid = ::getpid();
   own_ = snapshot;
-  entry_ = board_.entry_of(snapshot);
+  entry_ = board_->entry_of(snapshot);
   control_ = std::move(control);
   inbox_ = std::move(inbox);
   void* memory =
@@ -100,6 +89,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  ::setpgid(0, 0);  // what a request sends to its process group reaches no other worker
   set_process_title("pool " + options_.pool);
   take_own_standard_input();
   set_up_output();
@@ -159,12 +149,38 @@ std::vector<int> Worker::lent_descriptors() {
   return {child_log_.fd};
 }
 
+// The scoreboard tells children about all slots, but a child has no business in those of others,
+// nor with what its server and the master say to each other in its own.
+Result<std::vector<MemoryRange>> Worker::withdraw_memory() {
+  const auto own = static_cast<std::uint32_t>(slot_ - &board_->slot(0));
+  Result<PoolBoardPtr> writable = seal_board(*board_, own);
+  if (!writable) {
+    return writable.error();
+  }
+  if (options_.shown_board != board_) {
+    if (Status sealed = seal_board(*options_.shown_board); !sealed) {
+      return sealed.error();
+    }
+  }
+  childs_board_ = std::exchange(board_, writable->release());  // for as long as the process lives
+  slot_ = &board_->slot(own);
+  g_stop = &slot_->stop;
+  entry_ = board_->entry_of(own_);
+  return std::vector<MemoryRange>{{board_, board_size(board_->slot_count)},
+                                  {state_, whole_pages(sizeof(State))}};
+}
+
 // When a child in a process of its own is made, and when one in this process begins.
 void Worker::note_child_log() {
   child_log_ = {access_log(), state_->log_generation};
 }
 
 void Worker::entered_child() {
+  if (childs_board_ != nullptr) {
+    const auto own = slot_ - &board_->slot(0);
+    board_ = childs_board_;
+    slot_ = &board_->slot(static_cast<std::uint32_t>(own));
+  }
   // Here a signal to stop is the server's business; the request is finished first.
   handle(SIGQUIT, on_wake_signal);
   g_listen_fd = -1;
@@ -189,7 +205,7 @@ void Worker::leave() {
   }
   slot_->baton = Baton{kNobody};
   slot_->stage = Stage::Ended;
-  set_active(board_, *slot_, false);
+  set_active(*board_, *slot_, false);
 }
 
 // The baton stays: the master sees this holder end without having been told to, and gives it to a
@@ -202,7 +218,8 @@ void Worker::retire(std::string_view reason) {
     ::poll(nullptr, 0, kPauseMs);
   } else {
     slot_->figures.add_taint(reason);
-    log_.send(php::LogLevel::Debug, options_.pool, who + " is replaced: " + std::string(reason));
+    log_.send(php::LogLevel::Notice, options_.pool,
+              who + " is replaced after " + describe_script(*slot_) + ": " + std::string(reason));
   }
   if (state_->connection >= 0) {
     drop_connection();
@@ -228,13 +245,13 @@ bool Worker::next(Job& job) {
       leave();
       return false;
     }
-    if (!board_.is_current(own_)) {  // replaced by a newer snapshot
+    if (!board_->is_current(own_)) {  // replaced by a newer snapshot
       if (give_baton(kBaseSnapshot, -1)) {
         return false;
       }
     }
     slot_->stage = Stage::Idle;
-    set_active(board_, *slot_, false);
+    set_active(*board_, *slot_, false);
     slot_->idle_since_ns = monotonic_ns();
     slot_->server_pid = g_pid;
     if (!take_connection()) {
@@ -252,100 +269,6 @@ bool Worker::next(Job& job) {
   }
 }
 
-// True with a request in sight on state_->connection.
-bool Worker::take_connection() {
-  if (state_->connection >= 0) {
-    if (!wait_readable(kKeepPollMs)) {
-      return false;
-    }
-  } else if (!accept_connection()) {
-    return false;
-  }
-  slot_->stage = Stage::ReadingHeaders;
-  set_active(board_, *slot_, true);
-  slot_->request_started_ns = monotonic_ns();
-  if (!look_at_request()) {
-    drop_connection();
-    return false;
-  }
-  return true;
-}
-
-bool Worker::accept_connection() {
-  ListenAddress peer;
-  state_->connection = ::accept4(listen_fd_, &peer.any, &peer.length, SOCK_CLOEXEC);
-  if (state_->connection < 0) {
-    if (errno != EINTR && errno != ECONNABORTED && errno != EINVAL && errno != EAGAIN) {
-      log_.send(php::LogLevel::Error, options_.pool,
-                errno_error("failed to accept a connection").message);
-      ::poll(nullptr, 0, kPauseMs);  // out of descriptors, say: let others end first
-    }
-    return false;
-  }
-  if (!is_allowed(peer, options_.allowed_clients)) {
-    worker_error("Connection disallowed: IP address '" + describe(peer) + "' has been dropped.");
-    drop_connection();
-    return false;
-  }
-  return true;
-}
-
-bool Worker::wait_readable(int timeout_ms) {
-  pollfd wait{state_->connection, POLLIN, 0};
-  return ::poll(&wait, 1, timeout_ms) > 0;
-}
-
-// Fills head_. False: there is nothing here that could be answered.
-bool Worker::look_at_request() {
-  std::size_t seen = 0;
-  std::int64_t grown_ns = slot_->request_started_ns;
-  slot_->slow_client = false;
-  for (;;) {
-    ssize_t got = ::recv(state_->connection, g_peek.data(), g_peek.size(), MSG_PEEK | MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-      return false;
-    }
-    if (got < 0) {
-      if (errno == EAGAIN && !wait_readable(kFirstByteTimeoutMs)) {
-        return false;
-      }
-      continue;
-    }
-    std::span<const unsigned char> bytes{g_peek.data(), static_cast<std::size_t>(got)};
-    head_ = read_head(bytes);
-    switch (head_.state) {
-      case RequestHead::State::Bad:
-        return false;
-      case RequestHead::State::Complete:
-      case RequestHead::State::Ignored:
-        return true;
-      case RequestHead::State::Management:
-        if (answer_management_record(state_->connection, bytes, board_.slot_count)) {
-          continue;
-        }
-        break;
-      case RequestHead::State::Incomplete:
-        break;
-    }
-    std::int64_t now = monotonic_ns();
-    grown_ns = bytes.size() > seen ? now : grown_ns;
-    seen = bytes.size();
-    if (seen == g_peek.size() || now - grown_ns > kPatienceMs * 1'000'000LL) {
-      // Too long to look at, or so slow that it may be waiting for us to read. The base can serve
-      // any request; its child gives up when the client falls silent.
-      slot_->slow_client = true;
-      timeval limit{kSilenceSeconds, 0};
-      ::setsockopt(state_->connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-      return true;
-    }
-    // The socket stays readable while we only peek, so wait by the clock.
-    pollfd hangup{state_->connection, POLLRDHUP, 0};
-    if (::poll(&hangup, 1, 1) > 0) {
-      return false;
-    }
-  }
-}
-
 // The base answers the daemon's own pages, whatever SCRIPT_FILENAME says.
 bool Worker::is_own_page(std::string_view script_name) const {
   return !script_name.empty() &&
@@ -353,69 +276,75 @@ bool Worker::is_own_page(std::string_view script_name) const {
 }
 
 SnapshotId Worker::choose_snapshot() {
-  if (!options_.snapshots || head_.state != RequestHead::State::Complete || !board_.any_ready() ||
+  if (!options_.snapshots || head_.state != RequestHead::State::Complete || !board_->any_ready() ||
       is_own_page(head_.param("SCRIPT_NAME"))) {
     return kBaseSnapshot;
   }
-  SnapshotEntry* entry = board_.find_ready(snapshot_key(head_, options_.snapshot_params),
-                                           head_.param("SCRIPT_FILENAME"), php::splits_path_info());
+  SnapshotEntry* entry =
+      board_->find_ready(snapshot_key(head_, options_.snapshot_params),
+                         head_.param("SCRIPT_FILENAME"), php::splits_path_info());
   return entry != nullptr ? entry->id.load() : kBaseSnapshot;
 }
 
-void Worker::begin_request(Job& job) {
-  slot_->exchange.report = ChildReport{};
-  slot_->exchange.fault.signal = 0;
+// What the master sees from now on is not the request before: its process may be gone, and the
+// number be another's, when the master ends who is overdue.
+void Worker::forget_last_request() {
   slot_->exchange.child_pid = 0;
-  slot_->access_size = 0;
-  note_child_log();
-  slot_->uploads_size = 0;
+  slot_->exchange.report = ChildReport{};
   slot_->method[0] = slot_->uri[0] = slot_->query[0] = slot_->script[0] = slot_->user[0] = '\0';
   slot_->body_size = 0;
+}
+
+void Worker::begin_request(Job& job) {
+  slot_->exchange.fault.signal = 0;
+  slot_->access_size = 0;
+  state_->access_logged = false;
+  note_child_log();
+  slot_->uploads_size = 0;
   slot_->requests.fetch_add(1, std::memory_order_relaxed);
   if (entry_ != nullptr) {
     entry_->served.fetch_add(1, std::memory_order_relaxed);
   }
   slot_->server_pid = g_pid;
-  slot_->stage = Stage::ReadingHeaders;
   slot_->request_started_ns = monotonic_ns();
-  board_.accepted.fetch_add(1, std::memory_order_relaxed);
+  slot_->stage = Stage::ReadingHeaders;
+  board_->accepted.fetch_add(1, std::memory_order_relaxed);
   slot_->no_body = head_.body_ended;
   slot_->head_size = static_cast<std::uint32_t>(head_.size);
   state_->request_id = head_.request_id;
   job.connection = state_->connection;
 }
 
+bool Worker::is_limited() {
+  return options_.terminate_timeout.count() != 0 &&
+         (slot_->exchange.report.answer_finished == 0 || options_.track_finished);
+}
+
 std::chrono::milliseconds Worker::deadline() {
   using std::chrono::milliseconds;
-  const ChildReport& report = slot_->exchange.report;
-  if (options_.terminate_timeout.count() == 0 ||
-      (report.answer_finished != 0 && !options_.track_finished)) {
+  if (!is_limited()) {
     return milliseconds{0};
   }
   auto limit = std::chrono::duration_cast<milliseconds>(options_.terminate_timeout);
-  milliseconds spent{(monotonic_ns() - slot_->request_started_ns) / 1'000'000};
+  milliseconds spent{(monotonic_ns() - slot_->request_started_ns) / kMillisecond};
   return std::max(limit - spent, milliseconds{1});
 }
 
-void Worker::drop_connection() {
-  ::close(state_->connection);
-  state_->connection = -1;
-}
-
-void Worker::finished(const Job&, const Outcome& outcome) {
+void Worker::finished(const Job&, const Outcome& ended) {
   Slot& slot = *slot_;
+  slot.stage = Stage::Finishing;  // nothing is overdue any more, and its process may have ended
   slot.request_duration_ns = monotonic_ns() - slot.request_started_ns;
+  Outcome outcome = ended;
+  if (outcome.end == Outcome::End::Fault && outcome.status == SIGKILL && is_limited() &&
+      std::chrono::nanoseconds(slot.request_duration_ns) >= options_.terminate_timeout) {
+    outcome.end = Outcome::End::TimedOut;  // by the master, which was first: Pool::check_overdue()
+  }
   slot.figures.add(slot.exchange.cost);
   state_->has_served = true;
   if (options_.catch_output) {
     mark_end_of_request();
   }
-  if (slot.access_size != 0) {
-    if (state_->log_generation != board_.log_generation.load()) {
-      ask_for_log();
-    }
-    write_access_line(access_log());
-  }
+  log_access();
   const ChildReport& report = slot.exchange.report;
   if (outcome.end != Outcome::End::Done) {
     report_end(outcome);

@@ -30,7 +30,7 @@ bool Worker::wait_for_baton() {
       return true;
     }
     // A baton on its way to a holder that has just left is taken over by the base (Pool::fill_gap).
-    bool retired = !board_.is_current(own_) && baton.at != own_;
+    bool retired = !board_->is_current(own_) && baton.at != own_;
     if (baton.at == kNobody || retired) {
       return false;
     }

@@ -10,12 +10,19 @@
 #include <iterator>
 #include <utility>
 
+#include "exit_words.hpp"
 #include "log.hpp"
 #include "pool.hpp"
 #include "pool_process.hpp"
 #include "slot_protocol.hpp"
 
 namespace lwc {
+namespace {
+
+// More of them at a time might not go into a template's queue of messages.
+constexpr int kMostAskedFor = 128;
+
+}  // namespace
 
 void Pool::start_worker(std::uint32_t index) {
   WorkerSlot& slot = slots_[index];
@@ -56,11 +63,15 @@ Pool::Inbox* Pool::inbox(std::uint32_t index, SnapshotId snapshot) {
               .first->second;
 }
 
-// False: nobody could be asked for one.
+// False: nobody could be asked for one. For a base holder that is made good by
+// restore_base_holders().
 bool Pool::spawn_holder(std::uint32_t index, SnapshotId snapshot) {
   auto made_from = templates_.find(snapshot);
-  Inbox* box =
-      made_from != templates_.end() && made_from->second.ready ? inbox(index, snapshot) : nullptr;
+  if (made_from == templates_.end() || !made_from->second.ready ||
+      made_from->second.asked_for >= kMostAskedFor) {
+    return false;
+  }
+  Inbox* box = inbox(index, snapshot);
   if (box == nullptr) {
     return false;
   }
@@ -82,6 +93,7 @@ bool Pool::spawn_holder(std::uint32_t index, SnapshotId snapshot) {
     return false;
   }
   slot.starting.push_back(snapshot);
+  ++made_from->second.asked_for;
   return true;
 }
 
@@ -99,7 +111,7 @@ void Pool::forget_starting(SnapshotId snapshot) {
   }
 }
 
-// A new base template is ready: slots that lost their base holder while there was none get another.
+// Slots that have no base holder, as there was no base template, or it had enough to do, get one.
 void Pool::restore_base_holders() {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     WorkerSlot& slot = slots_[i];
@@ -107,18 +119,29 @@ void Pool::restore_base_holders() {
                              [](const Holder& holder) { return holder.snapshot == kBaseSnapshot; });
     bool starting =
         std::find(slot.starting.begin(), slot.starting.end(), kBaseSnapshot) != slot.starting.end();
-    if (slot.live && !there && !starting) {
+    const bool ended = board_->slot(i).baton.load().at == kNobody;
+    if (slot.live && !ended && !there && !starting) {
       spawn_holder(i, kBaseSnapshot);
     }
   }
 }
 
-void Pool::on_spawned(const TemplateEvent& event) {
-  WorkerSlot& slot = slots_[event.slot];
-  if (auto asked = std::find(slot.starting.begin(), slot.starting.end(), event.snapshot);
-      asked != slot.starting.end()) {
-    slot.starting.erase(asked);
+// One that was asked for is there, or will not be.
+void Pool::on_answered(const TemplateEvent& event) {
+  std::vector<SnapshotId>& starting = slots_[event.slot].starting;
+  auto asked = std::find(starting.begin(), starting.end(), event.snapshot);
+  if (asked == starting.end()) {
+    return;
   }
+  starting.erase(asked);
+  if (auto from = templates_.find(event.snapshot); from != templates_.end()) {
+    --from->second.asked_for;
+  }
+}
+
+void Pool::on_spawned(const TemplateEvent& event) {
+  on_answered(event);
+  WorkerSlot& slot = slots_[event.slot];
   slot.holders.push_back({event.pid, event.snapshot, monotonic_ns()});
   if (Slot& shared = board_->slot(event.slot); shared.baton.load().at == event.snapshot) {
     shared.server_pid = event.pid;  // for the status page, until the holder says so itself
@@ -130,6 +153,10 @@ void Pool::on_spawned(const TemplateEvent& event) {
       "child " + std::to_string(event.pid) + " started" +
           (event.snapshot == kBaseSnapshot ? ""
                                            : " from snapshot " + std::to_string(event.snapshot)));
+  auto base = templates_.find(kBaseSnapshot);
+  if (base != templates_.end() && base->second.asked_for == 0 && !stopping_) {
+    restore_base_holders();  // those that were too many to be asked for at once
+  }
 }
 
 void Pool::on_slot_message(std::uint32_t index) {
@@ -201,14 +228,11 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
   if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS)) {
     board_->crashes.fetch_add(1);
   }
-  if (WIFSIGNALED(status) && served && shared.exchange.child_pid.load() == holder.pid &&
-      shared.stage.load() == Stage::Running) {
-    log::warning(config_.name, describe_request(shared) + " killed by signal " +
-                                   std::to_string(WTERMSIG(status)) + " (SIG" +
-                                   ::sigabbrev_np(WTERMSIG(status)) + ") from outside");
-  }
+  const bool in_request = WIFSIGNALED(status) && served &&
+                          shared.exchange.child_pid.load() == holder.pid &&
+                          shared.stage.load() == Stage::Running;
   slot.output.drain();
-  log_exit(holder, status,
+  log_exit(holder, status, in_request ? ", " + describe_script(shared) : "",
            stopping_ || (clean && retired) ? ExitReason::Expected
            : clean && slot.idle_kill       ? ExitReason::ProcessManagement
                                            : ExitReason::Unbidden);
@@ -242,7 +266,7 @@ void Pool::fill_gap(std::uint32_t index, const Holder& dead) {
     reroute_to_base(index, dead.snapshot);
   } else if (stopping_) {
     slot.inboxes.erase(kBaseSnapshot);  // who has something for it must know that nobody is there
-  }  // else the next base template brings one (restore_base_holders), and what was sent waits
+  }  // else restore_base_holders() brings one, and what was sent waits
   recover_baton(index, dead.snapshot);
 }
 
@@ -341,23 +365,20 @@ void Pool::replace_worker(std::uint32_t index) {
   }
 }
 
-void Pool::log_exit(const Holder& holder, int status, ExitReason why) const {
-  std::int64_t lived_us = (monotonic_ns() - holder.started_ns) / 1000;
-  std::array<char, 64> lived{};
-  std::snprintf(lived.data(), lived.size(), "%lld.%06lld",
-                static_cast<long long>(lived_us / 1'000'000),
-                static_cast<long long>(lived_us % 1'000'000));
-  const std::string who = "child " + std::to_string(holder.pid);
-  const std::string when = std::string(" after ") + lived.data() + " seconds from start";
+void Pool::log_exit(const Holder& holder, int status, const std::string& during,
+                    ExitReason why) const {
+  const std::int64_t lived = monotonic_ns() - holder.started_ns;
   if (why == ExitReason::ProcessManagement) {
-    log::debug(config_.name, who + " has been killed by the process management" + when);
+    log::debug(config_.name,
+               describe_exit(holder.pid, "has been killed by the process management", lived));
     return;
   }
   const bool good = WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGQUIT;
   const log::Level level = why == ExitReason::Expected ? log::Level::Debug
                            : good                      ? log::Level::Notice
                                                        : log::Level::Warning;
-  log::write(level, config_.name, who + " exited " + describe_status(status) + when);
+  log::write(level, config_.name,
+             describe_exit(holder.pid, "exited " + describe_status(status), lived) + during);
 }
 
 }  // namespace lwc

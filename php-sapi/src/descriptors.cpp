@@ -52,7 +52,7 @@ std::string unix_path(const Address& address) {
   if (path[0] == '\0') {
     path[0] = '@';  // an abstract name, as ss(8) prints it
   }
-  return path.c_str();
+  return path.substr(0, path.find('\0'));
 }
 
 /// "127.0.0.1:3306" or "[::1]:3306".

@@ -5,6 +5,7 @@
 
 #include "guarded.hpp"
 #include "ini.hpp"
+#include "messages.hpp"
 #include "modules.hpp"
 #include "opcache.hpp"
 #include "php.hpp"

@@ -86,7 +86,7 @@ static PHP_FUNCTION(fpm_get_status) {
   add_assoc_zval(return_value, "procs", &table.processes);
 }
 
-static const zend_function_entry cgi_functions[] = {
+static const zend_function_entry kCgiFunctions[] = {
     ZEND_FE(fastcgi_finish_request, arginfo_fastcgi_finish_request)
         ZEND_FE(apache_request_headers, arginfo_apache_request_headers)
             ZEND_FALIAS(getallheaders, apache_request_headers, arginfo_apache_request_headers)
@@ -127,7 +127,7 @@ static PHP_MINFO_FUNCTION(cgi) {
 
 static zend_module_entry cgi_module_entry = {STANDARD_MODULE_HEADER,
                                              "cgi-fcgi",
-                                             cgi_functions,
+                                             kCgiFunctions,
                                              PHP_MINIT(cgi),
                                              PHP_MSHUTDOWN(cgi),
                                              nullptr,

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "messages.hpp"
 #include "modules.hpp"
 #include "php.hpp"
 #include "request.hpp"
@@ -45,21 +46,22 @@ extern "C" void request_ini_entry(zval* name, zval* value, zval*, int type,
     return;
   }
   if (type != ZEND_INI_PARSER_ENTRY) {
-    log(LogLevel::Error, "Passing INI directive through FastCGI: only classic entries are allowed");
+    complain(LogLevel::Error,
+             "Passing INI directive through FastCGI: only classic entries are allowed");
     return;
   }
   if (Z_STRLEN_P(name) == 0) {
-    log(LogLevel::Error, "Passing INI directive through FastCGI: empty key");
+    complain(LogLevel::Error, "Passing INI directive through FastCGI: empty key");
     return;
   }
   if (value == nullptr) {
-    log(LogLevel::Error, "Passing INI directive through FastCGI: empty value for key '%s'",
-        Z_STRVAL_P(name));
+    complain(LogLevel::Error, "Passing INI directive through FastCGI: empty value for key '%s'",
+             Z_STRVAL_P(name));
     return;
   }
   if (!set_ini(Z_STRVAL_P(name), Z_STRVAL_P(value), admin)) {
-    log(LogLevel::Error, "Passing INI directive through FastCGI: unable to set '%s'",
-        Z_STRVAL_P(name));
+    complain(LogLevel::Error, "Passing INI directive through FastCGI: unable to set '%s'",
+             Z_STRVAL_P(name));
   }
 }
 
@@ -210,7 +212,7 @@ bool has_directory_ini() {
   if (std::strlen(script) + 2 > sizeof directory) {
     return true;  // whoever reads them will say what is wrong
   }
-  std::strcpy(directory, script);
+  std::memcpy(directory, script, std::strlen(script) + 1);
   std::size_t length = zend_dirname(directory, std::strlen(script));
   directory[length++] = '/';
   directory[length] = '\0';

@@ -65,7 +65,7 @@ static PHP_FUNCTION(lwc_snapshot_info) {
   add_assoc_long(return_value, "pid", ::getpid());
 }
 
-static const zend_function_entry lwc_functions[] = {
+static const zend_function_entry kLwcFunctions[] = {
     ZEND_FE(lwc_snapshot, arginfo_lwc_bool) ZEND_FE(lwc_warming_up, arginfo_lwc_bool)
         ZEND_FE(lwc_in_child, arginfo_lwc_bool) ZEND_FE(lwc_on_resume, arginfo_lwc_on_resume)
             ZEND_FE(lwc_snapshot_info, arginfo_lwc_snapshot_info) ZEND_FE_END};
@@ -86,7 +86,7 @@ static PHP_MINFO_FUNCTION(lwc) {
 
 static zend_module_entry lwc_module_entry = {STANDARD_MODULE_HEADER,
                                              "lwc",
-                                             lwc_functions,
+                                             kLwcFunctions,
                                              nullptr,
                                              nullptr,
                                              nullptr,

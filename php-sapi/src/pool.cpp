@@ -7,6 +7,7 @@
 #include "early_start.hpp"
 #include "ini.hpp"
 #include "lwc/php/interpreter.hpp"
+#include "messages.hpp"
 #include "modules.hpp"
 #include "php.hpp"
 #include "request.hpp"

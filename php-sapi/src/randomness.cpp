@@ -18,14 +18,13 @@ namespace {
 
 // The libraries are not linked: only those that an extension has loaded matter.
 using OpensslPrimary = void* (*)(void*);
-using OpensslAdd = void (*)(const void*, int, double);
 using SodiumStir = void (*)();
 using GcryptControl = int (*)(int, ...);
 using GcryptAdd = int (*)(const void*, std::size_t, int);
 using GnutlsRefresh = void (*)();
+using SqliteRandomness = void (*)(int, void*);
 
 struct Generators {
-  OpensslAdd openssl_add = nullptr;
   SodiumStir sodium_stir = nullptr;
   GcryptAdd gcrypt_add = nullptr;
   GnutlsRefresh gnutls_refresh = nullptr;
@@ -60,10 +59,13 @@ void forget_gmp_state() {
 void find_generators() {
   forget_gmp_state();
   g_generators = {};
-  g_generators.openssl_add = loaded<OpensslAdd>("libcrypto.so.3", "RAND_add");
   if (auto primary = loaded<OpensslPrimary>("libcrypto.so.3", "RAND_get0_primary")) {
-    // Made here once instead of in every child.
+    // Made here once instead of in every child that needs it. It seeds itself anew, and with that
+    // every other one, when it is used in a process with another id than this one: in every child.
     primary(nullptr);
+  }
+  if (auto sqlite = loaded<SqliteRandomness>("libsqlite3.so.0", "sqlite3_randomness")) {
+    sqlite(0, nullptr);  // random(), randomblob(): forgets its state, and is seeded at its next use
   }
   g_generators.sodium_stir = loaded<SodiumStir>("libsodium.so.23", "randombytes_stir");
   auto control = loaded<GcryptControl>("libgcrypt.so.20", "gcry_control");
@@ -77,19 +79,14 @@ void reseed_generators() {
   // mt_rand(), rand(), shuffle() ... and lcg_value(): seeded anew at first use.
   RANDOM_G(combined_lcg_seeded) = false;
   RANDOM_G(mt19937_seeded) = false;
-  unsigned char fresh[32];
-  if (::getrandom(fresh, sizeof(fresh), 0) != static_cast<ssize_t>(sizeof(fresh))) {
-    zend_error_noreturn(E_ERROR, "The kernel gives no random numbers");
-  }
-  if (g_generators.openssl_add != nullptr) {
-    // Reseeds the primary generator, and with that every other at its next use. RAND_poll() would
-    // do nothing since OpenSSL 3.
-    g_generators.openssl_add(fresh, sizeof(fresh), sizeof(fresh));
-  }
   if (g_generators.sodium_stir != nullptr) {
     g_generators.sodium_stir();
   }
   if (g_generators.gcrypt_add != nullptr) {
+    unsigned char fresh[32];
+    if (::getrandom(fresh, sizeof(fresh), 0) != static_cast<ssize_t>(sizeof(fresh))) {
+      zend_error_noreturn(E_ERROR, "The kernel gives no random numbers");
+    }
     g_generators.gcrypt_add(fresh, sizeof(fresh), 100);
   }
   if (g_generators.gnutls_refresh != nullptr) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ini.hpp"
+#include "messages.hpp"
 #include "opcache.hpp"
 #include "php.hpp"
 #include "randomness.hpp"

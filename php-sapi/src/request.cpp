@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,14 +15,18 @@
 #include "early_start.hpp"
 #include "guarded.hpp"
 #include "ini.hpp"
+#include "messages.hpp"
 #include "php.hpp"
 #include "sapi_module.hpp"
 #include "script_path.hpp"
+#include "snapshot.hpp"
 #include "upload_files.hpp"
 
 namespace lwc::php {
 
 namespace {
+
+constinit Pool g_pool;
 
 const char* or_empty(const char* text) {
   return text != nullptr ? text : "";
@@ -37,27 +40,14 @@ void answer_with(int status, const char* text) {
   zend_end_try();
 }
 
-// Why there is no such page: for the web server's log, as php-fpm has it.
-template <typename... Args>
-void complain(const char* format, Args... args) {
-  char* text = nullptr;
-  if (asprintf(&text, format, args...) >= 0) {
-    log_to_web_server(current_request(), text);
-    free(text);
-  }
-}
-
-void complain(const char* text) {
-  log_to_web_server(current_request(), text);
-}
-
 void run_file() {
   zend_file_handle file;
   // The engine frees path_translated when it cannot open the file.
   char* script = estrdup(SG(request_info).path_translated);
   if (php_fopen_primary_script(&file) == FAILURE) {
     const int error = errno;
-    complain("Unable to open primary script: %s (%s)", script, std::strerror(error));
+    complain(LogLevel::Error, "Unable to open primary script: %s (%s)", script,
+             std::strerror(error));
     answer_with(error == EACCES ? 403 : 404,
                 error == EACCES ? "Access denied.\n" : "No input file specified.\n");
   } else {
@@ -113,12 +103,13 @@ void run_known_method() {
     return;
   }
   if (SG(request_info).path_translated == nullptr) {
-    complain("Primary script unknown");
+    complain(LogLevel::Debug, "Primary script unknown");
     answer_with(404, "File not found.\n");
     return;
   }
   if (!is_allowed_extension(SG(request_info).path_translated, pool().options->limit_extensions)) {
-    complain("Access to the script '%s' has been denied (see security.limit_extensions)",
+    complain(LogLevel::Notice,
+             "Access to the script '%s' has been denied (see security.limit_extensions)",
              SG(request_info).path_translated);
     answer_with(403, "Access denied.\n");
     return;
@@ -140,26 +131,12 @@ void send_error_header() {
 }  // namespace
 
 Pool& pool() {
-  static Pool instance;
-  return instance;
+  return g_pool;
 }
 
 Request& current_request() {
   static Request instance;
   return instance;
-}
-
-void log(LogLevel level, const char* format, ...) {
-  char text[2048];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(text, sizeof(text), format, args);
-  va_end(args);
-  if (pool().host != nullptr) {
-    pool().host->log(level, text);
-  } else {
-    fprintf(stderr, "%s\n", text);
-  }
 }
 
 bool open_request(const Job& job) {
@@ -240,7 +217,6 @@ void finish_answer() {
   if (request.transport != nullptr && !request.finished) {
     request.finished = true;
     request.transport->finish();
-    pool().server->exchange().report.answer_finished = 1;
   }
 }
 
@@ -287,7 +263,7 @@ const char* sent_header(const char* name) {
 // In this order, as in php-fpm: once a client has its answer, the access log's line is certain.
 void conclude() {
   Request& request = current_request();
-  if (request.transport != nullptr && !request.told) {
+  if (request.transport != nullptr && !request.told && !is_warming_up()) {
     request.told = true;
     pool().host->request_ended({.status = SG(sapi_headers).http_response_code,
                                 .body_bytes = request.body_bytes,

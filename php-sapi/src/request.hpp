@@ -67,6 +67,4 @@ void finish_answer();
 /// The request's end: the host is told, then the answer is finished.
 void conclude();
 
-void log(LogLevel level, const char* format, ...) __attribute__((format(printf, 2, 3)));
-
 }  // namespace lwc::php

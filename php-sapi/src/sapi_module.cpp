@@ -11,6 +11,7 @@
 
 #include "functions.hpp"
 #include "ini.hpp"
+#include "messages.hpp"
 #include "request.hpp"
 
 extern "C" {
@@ -55,7 +56,6 @@ extern "C" std::size_t sapi_ub_write(const char* data, std::size_t size) noexcep
   if (request->finished) {
     return size;  // after fastcgi_finish_request() there is nobody to read it
   }
-  pool().server->exchange().report.answer_started = 1;
   if (!request->transport->write(data, size)) {
     // Leaves by longjmp unless the script ignores user aborts.
     php_handle_aborted_connection();
@@ -300,30 +300,6 @@ extern "C" void sapi_register_variables(zval* array) noexcept {
   efree(self);
 }
 
-extern "C" void sapi_log(const char* message, int) noexcept {
-  const PoolOptions defaults;
-  const PoolOptions& options = pool().options != nullptr ? *pool().options : defaults;
-  const char* level = options.log_notices ? "NOTICE: " : "";
-  char* text = nullptr;
-  // Not spprintf(): this may be the message that memory is used up.
-  if (::asprintf(&text, "%sPHP message: %s", level, message) < 0) {
-    return;
-  }
-  std::size_t length = std::strlen(text);
-  if (length >= options.log_limit) {
-    length = options.log_limit - 1;
-    std::memcpy(text + length - 3, "...", 3);
-  }
-  // As php-fpm's children do: standard error goes where catch_workers_output says.
-  text[length] = '\n';
-  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text, length + 1);
-  text[length] = '\0';
-  if (Request* request = serving(); g_serving && request != nullptr) {
-    log_to_web_server(*request, text + std::strlen(level));
-  }
-  std::free(text);
-}
-
 extern "C" int sapi_activate_request() noexcept {
   if (SG(request_info).path_translated == nullptr) {
     return FAILURE;
@@ -366,15 +342,8 @@ sapi_module_struct make_module() {
 
 }  // namespace
 
-void log_to_web_server(Request& request, const char* text) {
-  if (!g_settings.logging || request.transport == nullptr || request.finished) {
-    return;
-  }
-  if (request.log_started) {
-    request.transport->write_error("; ", 2);
-  }
-  request.log_started = true;
-  request.transport->write_error(text, std::strlen(text));
+bool is_serving() {
+  return g_serving && serving() != nullptr;
 }
 
 bool splits_path_info() {

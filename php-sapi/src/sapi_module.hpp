@@ -20,9 +20,8 @@ struct CgiSettings {
 
 CgiSettings& cgi_settings();
 
-struct Request;
-/// To the web server's log over FCGI_STDERR, where fastcgi.logging allows it.
-void log_to_web_server(Request& request, const char* text);
+/// PHP works on a request, or on a warm-up.
+bool is_serving();
 
 /// The SAPI as the engine sees it.
 sapi_module_struct& sapi();

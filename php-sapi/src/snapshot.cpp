@@ -7,6 +7,7 @@
 #include <chrono>
 #include <vector>
 
+#include "messages.hpp"
 #include "opcache.hpp"
 #include "php.hpp"
 #include "read_files.hpp"
@@ -177,7 +178,7 @@ std::string refusal() {
 void hold_template() {
   HoldOptions options;
   options.id = g_state.id;
-  options.description = g_state.script + " (" + std::to_string(warmup_files().size()) + " files)";
+  options.description = std::to_string(warmup_files().size()) + " files";
   options.check_every = check_interval();
   options.is_fresh = snapshot_is_fresh;
   options.in_holder = [] {

@@ -14,6 +14,7 @@
 
 #include "functions.hpp"
 #include "lwc/php/interpreter.hpp"
+#include "messages.hpp"
 #include "opcache.hpp"
 #include "php.hpp"
 #include "sapi_module.hpp"
@@ -61,7 +62,7 @@ extern "C" int register_extensions() noexcept {
 /// takes a list of directories, or one file.
 std::string ini_search_path() {
   const char* phprc = std::getenv("PHPRC");
-  const std::string first = phprc != nullptr ? phprc : "";
+  std::string first = phprc != nullptr ? phprc : "";
   struct stat status;
   if (::stat(first.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
     return first;
@@ -74,7 +75,11 @@ void choose_ini_files(const StartOptions& options) {
   // Kept: the engine reads them for as long as it runs.
   static std::string path;
   static std::string entries;
-  path = options.ini_path.empty() ? ini_search_path() : options.ini_path;
+  // PHP reads the file that it is told of also when it is to ignore php.ini.
+  path = options.ini_path;
+  if (path.empty() && !options.ignore_ini) {
+    path = ini_search_path();
+  }
   entries = options.ini_entries;
   sapi_module_struct& module = sapi();
   module.php_ini_path_override = path.empty() ? nullptr : path.data();
@@ -137,6 +142,7 @@ char* own_path() {
 Status start(const StartOptions& options) {
   // A client that went away is an error of write(), not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  report_to(options.report);
   zend_signal_startup();
   sapi().executable_location = own_path();  // PHP_BINARY
   sapi_startup(&sapi());
@@ -157,6 +163,30 @@ void stop() {
   SG(server_context) = nullptr;
   php_module_shutdown();
   sapi_shutdown();
+}
+
+std::optional<std::string> constant_value(std::string_view name) {
+  // With a colon it would be a class's: php.ini's rule.
+  zval* value = name.find(':') == std::string_view::npos
+                    ? zend_get_constant_str(name.data(), name.size())
+                    : nullptr;
+  if (value == nullptr) {
+    return std::nullopt;
+  }
+  zend_string* text = zval_get_string(value);
+  std::string copy(ZSTR_VAL(text), ZSTR_LEN(text));
+  zend_string_release(text);
+  return copy;
+}
+
+std::optional<std::string> ini_file_value(const std::string& name) {
+  zend_string* key = zend_string_init(name.data(), name.size(), 0);
+  const zval* value = cfg_get_entry_ex(key);
+  zend_string_release(key);
+  if (value == nullptr || Z_TYPE_P(value) != IS_STRING) {
+    return std::nullopt;
+  }
+  return std::string(Z_STRVAL_P(value), Z_STRLEN_P(value));
 }
 
 int print_info() {

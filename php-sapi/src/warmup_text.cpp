@@ -18,8 +18,8 @@ std::string take(std::string_view& text) {
 std::string encode_warmup(const Warmup& warmup) {
   std::string text;
   const auto put = [&text](const std::string& field) {
-    // c_str(): a NUL in a field would start another one.
-    text.append(field.c_str());
+    // A NUL in a field would start another one.
+    text.append(field, 0, field.find('\0'));
     text.push_back('\0');
   };
   put(warmup.script);

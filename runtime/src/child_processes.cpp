@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_processes.hpp"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,12 @@ void kill_child_processes() {
   kill_listed_children();
   while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
   }
+}
+
+long faults_of_ended_children() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  return usage.ru_minflt;
 }
 
 }  // namespace lwc

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which engines there are, and which of them work on this machine.
+#include <algorithm>
 #include <array>
 #include <functional>
 
@@ -14,7 +15,6 @@ namespace {
 
 struct Entry {
   std::string_view name;
-  bool automatic;  // may be chosen by `auto`
   EngineProbe (*probe)();
   std::unique_ptr<Engine> (*make)(UniqueFd control);
 };
@@ -32,20 +32,32 @@ std::unique_ptr<Engine> make(UniqueFd control) {
   return std::make_unique<T>(std::move(control));
 }
 
-// In the order of preference of `auto`.
+// In the order of kEngineTraits.
 constexpr std::array kEngines{
-    Entry{"kernel", false, KernelEngine::probe, make<KernelEngine>},
-    Entry{"rollback", true, RollbackEngine::probe, make<RollbackEngine>},
-    Entry{"fork", true, probe_fork, make<ForkEngine>},
-    Entry{"none", false, probe_none, make<NoneEngine>},
+    Entry{"kernel", KernelEngine::probe, make<KernelEngine>},
+    Entry{"rollback", RollbackEngine::probe, make<RollbackEngine>},
+    Entry{"fork", probe_fork, make<ForkEngine>},
+    Entry{"none", probe_none, make<NoneEngine>},
 };
+static_assert(std::ranges::equal(kEngines, kEngineTraits, {}, &Entry::name, &EngineTraits::name));
+
+bool automatic(const Entry& entry) {
+  return kEngineTraits.at(static_cast<std::size_t>(&entry - kEngines.data())).automatic;
+}
+
+EngineProbe probe(const Entry& entry) {
+  EngineProbe result = entry.probe();
+  result.automatic = automatic(entry);
+  return result;
+}
 
 }  // namespace
 
 std::vector<EngineProbe> probe_engines() {
   std::vector<EngineProbe> all;
+  all.reserve(kEngines.size());
   for (const Entry& entry : kEngines) {
-    all.push_back(entry.probe());
+    all.push_back(probe(entry));
   }
   return all;
 }
@@ -54,22 +66,26 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd cont
                                             EngineChoice* choice) {
   std::string reasons;
   for (const Entry& entry : kEngines) {
-    if (name == "auto" ? !entry.automatic : entry.name != name) {
+    if (name == "auto" ? !automatic(entry) : entry.name != name) {
       continue;
     }
-    EngineProbe probe = entry.probe();
-    if (probe.available) {
+    EngineProbe found = probe(entry);
+    if (found.available) {
       if (choice != nullptr) {
-        *choice = {probe.detail, reasons};
+        *choice = {found.detail, reasons};
       }
       return entry.make(std::move(control));
     }
-    reasons += (reasons.empty() ? "" : "; ") + probe.name + ": " + probe.detail;
+    reasons += (reasons.empty() ? "" : "; ") + found.name + ": " + found.detail;
   }
   if (reasons.empty()) {
     return Error{"unknown engine '" + std::string(name) + "'"};
   }
   return Error{"engine '" + std::string(name) + "' cannot work here: " + reasons};
+}
+
+Status share_memory() {
+  return RollbackEngine::probe().available ? RollbackEngine::share_memory() : ok();
 }
 
 }  // namespace lwc

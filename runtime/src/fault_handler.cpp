@@ -5,22 +5,27 @@
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <libunwind.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+// Of the linker.
+extern "C" const char __executable_start;  // NOLINT(*-reserved-identifier,*-identifier-naming)
+
 namespace lwc {
 namespace {
 
 constexpr std::array kFatalSignals{SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 constexpr std::size_t kStackSize =
-    256 * 1024;  // bytes; libunwind's cursor and context take about 5 KB
+    256 * std::size_t{1024};  // bytes; libunwind's cursor and context take about 5 KB
 
 Exchange* g_exchange = nullptr;
 
@@ -69,7 +74,10 @@ std::string describe_frame(std::uint64_t ip) {
     std::snprintf(line, sizeof line, "0x%llx", static_cast<unsigned long long>(ip));
     return line;
   }
-  const char* object = info.dli_fname != nullptr ? info.dli_fname : "?";
+  // The program itself goes by its first argument, which is the process's title by now.
+  const char* object = info.dli_fbase == &__executable_start
+                           ? reinterpret_cast<const char*>(::getauxval(AT_EXECFN))
+                           : info.dli_fname;
   if (info.dli_sname == nullptr) {
     std::snprintf(
         line, sizeof line, "%s+0x%llx", object,
@@ -91,7 +99,9 @@ std::string describe_frame(std::uint64_t ip) {
 void record_fault(FaultReport& report, int signal, const siginfo_t& info, void* raw_context) {
   auto* context = static_cast<ucontext_t*>(raw_context);
   report.code = info.si_code;
-  report.address = reinterpret_cast<std::uint64_t>(info.si_addr);
+  const bool sent = info.si_code <= 0;
+  report.sender = sent ? info.si_pid : 0;
+  report.address = sent ? 0 : reinterpret_cast<std::uint64_t>(info.si_addr);
   report.ip = instruction_pointer(context);
   report.frame_count = 0;
   report.signal = signal;
@@ -127,12 +137,17 @@ std::string describe_fault(const FaultReport& report) {
   if (report.signal == 0) {
     return "";
   }
-  char head[128];
-  const char* name = ::sigabbrev_np(report.signal);
-  std::snprintf(head, sizeof head, "SIG%s (code %d, address 0x%llx)", name != nullptr ? name : "?",
-                report.code, static_cast<unsigned long long>(report.address));
+  char head[64];
+  if (report.sender != 0) {
+    std::snprintf(head, sizeof head, "sent by process %d", report.sender);
+  } else {
+    std::snprintf(head, sizeof head, "code %d, address 0x%llx", report.code,
+                  static_cast<unsigned long long>(report.address));
+  }
   std::string text = head;
-  for (std::uint32_t i = 0; i < report.frame_count; ++i) {
+  // The report is the child's word.
+  const std::size_t count = std::min<std::size_t>(report.frame_count, report.frames.size());
+  for (std::size_t i = 0; i < count; ++i) {
     text += "\n  #" + std::to_string(i) + " " + describe_frame(report.frames[i]);
   }
   return text;

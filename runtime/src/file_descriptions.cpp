@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,19 +34,46 @@ std::vector<FileDescription> open_files() {
   return files;
 }
 
+bool reopen(const FileDescription& file) {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd);
+  int own = ::open(path, file.status_flags | O_CLOEXEC | O_NOCTTY);
+  if (own < 0) {
+    return false;
+  }
+  if (file.offset > 0) {
+    ::lseek(own, file.offset, SEEK_SET);
+  }
+  ::dup3(own, file.fd, (file.descriptor_flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
+  ::close(own);
+  return true;
+}
+
 void reopen(const std::vector<FileDescription>& files) {
   for (const FileDescription& file : files) {
-    char path[32];
-    std::snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd);
-    int own = ::open(path, file.status_flags | O_CLOEXEC | O_NOCTTY);
-    if (own < 0) {
-      continue;
-    }
-    if (file.offset > 0) {
-      ::lseek(own, file.offset, SEEK_SET);
-    }
-    ::dup3(own, file.fd, (file.descriptor_flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
-    ::close(own);
+    reopen(file);
+  }
+}
+
+void restore(const FileDescription& file) {
+  if (file.offset >= 0 && ::lseek(file.fd, 0, SEEK_CUR) != file.offset) {
+    ::lseek(file.fd, file.offset, SEEK_SET);
+  }
+  if (::fcntl(file.fd, F_GETFL) != file.status_flags) {
+    ::fcntl(file.fd, F_SETFL, file.status_flags);
+  }
+  ::flock(file.fd, LOCK_UN);
+  struct flock all {};
+  all.l_type = F_UNLCK;
+  ::fcntl(file.fd, F_OFD_SETLK, &all);
+  ::fcntl(file.fd, F_SETLEASE, F_UNLCK);
+  f_owner_ex nobody{};
+  if (::fcntl(file.fd, F_GETOWN_EX, &nobody) == 0 && nobody.pid != 0) {
+    nobody = f_owner_ex{F_OWNER_TID, 0};
+    ::fcntl(file.fd, F_SETOWN_EX, &nobody);
+  }
+  if (::fcntl(file.fd, F_GETSIG) != 0) {
+    ::fcntl(file.fd, F_SETSIG, 0);
   }
 }
 

@@ -19,9 +19,14 @@ struct FileDescription {
 /// The regular files and devices that this process has open.
 std::vector<FileDescription> open_files();
 
-/// Opens each anew under the same number, so that what this process does to offset and flags stays
-/// its own. A file that this user may not open stays shared: nothing can be done, and nothing is
-/// lost against other daemons.
+/// Opens it anew under the same number, so that what this process does to offset and flags stays
+/// its own. False: this user may not open the file, and it stays shared. Nothing can be done, and
+/// nothing is lost against other daemons.
+bool reopen(const FileDescription& file);
 void reopen(const std::vector<FileDescription>& files);
+
+/// Puts back what whoever has the same description may have changed of it: offset, flags, locks,
+/// and who is told of events. A quarter of the time of reopen().
+void restore(const FileDescription& file);
 
 }  // namespace lwc

@@ -151,6 +151,9 @@ Outcome ForkEngine::wait_for_end(Server& server, Child& child) {
                                pollfd{child.pidfd.get(), POLLIN, 0}};
     int ready =
         ::poll(wait.data(), wait.size(), left.count() > 0 ? static_cast<int>(left.count()) : -1);
+    if (ready == 0 && !server.is_limited()) {
+      continue;
+    }
     if (ready == 0) {
       return end_by_force(child, Outcome::End::TimedOut);
     }

@@ -3,23 +3,37 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
 #include "child_processes.hpp"
+#include "kernel_watched_calls.hpp"
 #include "lwc/message.hpp"
 #include "lwc/template.hpp"
 
 namespace lwc {
 namespace {
 
-constexpr std::uint32_t kNeeded =
-    LWC_FEATURE_ROLLBACK | LWC_FEATURE_TRAP_FAULT | LWC_FEATURE_TRAP_EXIT | LWC_FEATURE_DEADLINE;
+constexpr std::uint32_t kNeeded = LWC_FEATURE_ROLLBACK | LWC_FEATURE_TRAP_FAULT |
+                                  LWC_FEATURE_TRAP_EXIT | LWC_FEATURE_DEADLINE |
+                                  LWC_FEATURE_MEMORY | LWC_FEATURE_SPECS | LWC_FEATURE_SYSTRAP;
+
+// What a child wants that switches to its server: the first argument.
+constexpr std::uint64_t kDone = 0;
+constexpr std::uint64_t kCall = 1;
+
+// What a child has to do before its request: a message's kind.
+constexpr std::uint32_t kOpenAnew = 1;
 
 Outcome outcome_of(const lwc_event& event) {
   switch (event.type) {
     case LWC_EVENT_FAULT:
       return {Outcome::End::Fault, event.signo};
+    case LWC_EVENT_SYSCALL:
+      return {Outcome::End::Fault, SIGKILL};
     case LWC_EVENT_EXIT:
       return {Outcome::End::Exited, static_cast<int>(event.args[0])};
     case LWC_EVENT_TIMEOUT:
@@ -33,14 +47,37 @@ Outcome outcome_of(const lwc_event& event) {
 
 // The child's own handler knows the frames. When it could not run, this is what is left.
 void complete_report(FaultReport& report, const lwc_event& event) {
+  if (event.type == LWC_EVENT_SYSCALL) {
+    report.signal = SIGKILL;
+    report.sender = ::getpid();
+    report.frame_count = 0;
+    return;
+  }
   if (event.type != LWC_EVENT_FAULT || report.signal != 0) {
     return;
   }
   report.signal = event.signo;
   report.code = event.code;
+  report.sender = 0;
   report.address = event.addr;
   report.ip = event.regs.ip;
   report.frame_count = 0;
+}
+
+// What a child is told that waits in a system call. A call by a number of another table would have
+// to be watched there as well; whatever PHP is linked with makes none.
+void answer_call(const lwc_event& event, lwc_switch_args& args) {
+  args.flags = 0;
+  args.result = 0;
+  if (event.type != LWC_EVENT_SYSCALL) {
+    return;
+  }
+  if (is_watched(event)) {
+    args.flags = LWC_SWITCH_PERFORM;
+  } else {
+    args.flags = LWC_SWITCH_RESULT;
+    args.result = -ENOSYS;
+  }
 }
 
 [[noreturn]] void give_up(Server& server, const std::string& why) {
@@ -65,6 +102,16 @@ EngineProbe KernelEngine::probe() {
   return {"kernel", true, "each request in a light-weight context, which the kernel rolls back"};
 }
 
+// Descriptions are not part of a context. To open them anew for each request would take longer than
+// to look at them after it, as long as nobody else has them.
+void KernelEngine::begin_holder(Server& server) {
+  files_ = open_files();
+  for (int fd : server.server_descriptors()) {
+    std::erase_if(files_, [fd](const FileDescription& file) { return file.fd == fd; });
+  }
+  std::erase_if(files_, [](const FileDescription& file) { return !reopen(file); });
+}
+
 // What follows make_child() runs once in the server, and in the child once for every request, each
 // time with everything as it was here.
 Job KernelEngine::serve(Server& server, SnapshotId own) {
@@ -72,11 +119,16 @@ Job KernelEngine::serve(Server& server, SnapshotId own) {
   if (!pair) {
     give_up(server, pair.error().message);
   }
+  Result<std::vector<MemoryRange>> withdrawn = server.withdraw_memory();
+  if (!withdrawn) {
+    give_up(server, withdrawn.error().message);
+  }
   to_child_ = std::move(pair->master);
   from_server_ = std::move(pair->other);
-  files_ = open_files();
+  process_.capture();
+  faults_of_children_ = faults_of_ended_children();
   lwc_event event;
-  CallResult<Context> child = make_child(server, event);
+  CallResult<Context> child = make_child(server, *withdrawn, event);
   if (!child) {
     give_up(server, "no context: " + text(child.error()));
   }
@@ -88,26 +140,39 @@ Job KernelEngine::serve(Server& server, SnapshotId own) {
   run_server(server, own);
 }
 
-CallResult<Context> KernelEngine::make_child(Server& server, lwc_event& event) const {
+CallResult<Context> KernelEngine::make_child(Server& server,
+                                             const std::vector<MemoryRange>& withdrawn,
+                                             lwc_event& event) const {
   Spec spec;
-  for (int fd : withheld_descriptors(server)) {
+  for (const MemoryRange& range : withdrawn) {
+    spec.memory(LWC_HOW_UNMAP, range.start, static_cast<char*>(range.start) + range.size);
+  }
+  // The lent ones as well: who has a log open can cut it off.
+  for (int fd : server.server_descriptors()) {
     spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
   }
-  const auto own = static_cast<unsigned>(to_child_.get());
-  spec.files(LWC_HOW_UNMAP, own, own);
+  for (int fd : {to_child_.get(), process_.descriptor()}) {
+    if (fd >= 0) {
+      spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
+    }
+  }
   // Signals that nobody in the child caused: PHP's max_execution_time is one. What the server wants
   // to know of others lies in memory that all share.
   return create({.flags = LWC_CREATE_ROLLBACK | LWC_CREATE_TRAP_FAULT | LWC_CREATE_TRAP_EXIT |
-                          LWC_CREATE_SIGNALS,
-                 .spec = spec.lines()},
+                          LWC_CREATE_SIGNALS | LWC_CREATE_TRAP_SYSCALL,
+                 .spec = spec.lines(),
+                 .memory_limit = server.memory_limit(),
+                 .trapped = watched_calls()},
                 event);
 }
 
 Job KernelEngine::begin(Server& server, SnapshotId own) {
   server.entered_child();
-  reopen(files_);
   Message message;
   while (receive_message(from_server_.get(), message, true) == Received::Nothing) {
+  }
+  if (message.kind == kOpenAnew) {
+    reopen(files_);
   }
   if (message.fds.size() != 1) {
     ::_exit(EXIT_FAILURE);  // which is a way back to the server
@@ -125,32 +190,91 @@ void KernelEngine::run_server(Server& server, SnapshotId own) {
     job.snapshot = own;
     Outcome outcome = run(server, job);
     server.finished(job, outcome);
+    if (!tainted_.empty()) {
+      give_up(server, std::string(tainted_) + ": changed by a request, and cannot be put back");
+    }
   }
   ::_exit(0);
 }
 
 // The child is rolled back at once, not before its next request: it has a descriptor of the
-// connection, and perhaps locks.
+// connection, and perhaps locks. And it is rolled back, not made anew: that is cheaper at every
+// size that was measured (docs/kernel-figures.md), and a new one would be a copy of the server as
+// it is by now, with what it has seen of other requests.
 Outcome KernelEngine::run(Server& server, const Job& job) {
   Exchange& exchange = server.exchange();
   exchange.child_pid.store(::getpid(), std::memory_order_release);
-  if (!send_message(to_child_.get(), Message{}, {job.connection})) {
+  Message message;
+  message.kind = has_forked_ ? kOpenAnew : 0;
+  if (!send_message(to_child_.get(), message, {job.connection})) {
     return {Outcome::End::Lost, 0};
   }
-  lwc_switch_args args{};
-  args.wall_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(server.deadline()).count());
   lwc_event event;
-  if (CallResult<> entered = child_.enter(args, event); !entered) {
-    give_up(server, "the context cannot be entered: " + text(entered.error()));
-  }
+  enter(server, event);
   kill_child_processes();
+  note_forks();
   take_back_job();
   complete_report(exchange.fault, event);
+  const auto before = std::chrono::steady_clock::now();
   if (CallResult<> undone = child_.rollback(); !undone) {
     give_up(server, "the context cannot be rolled back: " + text(undone.error()));
   }
+  const std::string_view kept = process_.restore();
+  std::for_each(files_.begin(), files_.end(), restore);
+  const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - before;
+  exchange.cost.undo_ns = static_cast<std::uint64_t>(spent.count());
   count(exchange.cost);
+  tainted_ = kept;
   return outcome_of(event);
+}
+
+// Until the request is over.
+void KernelEngine::enter(Server& server, lwc_event& event) {
+  lwc_switch_args args{};
+  do {
+    args.wall_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(server.deadline()).count());
+    if (CallResult<> entered = child_.enter(args, event); !entered) {
+      give_up(server, "the context cannot be entered: " + text(entered.error()));
+    }
+    answer_call(event, args);
+  } while (goes_on(server, event));
+}
+
+// A call that changes what the context does not hold is noted, and made; but one that would end or
+// stop this process only ends the request.
+bool KernelEngine::goes_on(Server& server, lwc_event& event) {
+  switch (event.type) {
+    case LWC_EVENT_SYSCALL:
+      if (!is_watched(event)) {
+        return true;
+      }
+      switch (signal_to_self(event.regs)) {
+        case SIGKILL:
+          return false;
+        case SIGSTOP:
+          if (server.is_limited()) {
+            // No deadline reaches a process that is stopped, and nothing else ends this request.
+            std::this_thread::sleep_for(server.deadline());
+            event.type = LWC_EVENT_TIMEOUT;
+            return false;
+          }
+          break;
+        default:
+          break;
+      }
+      process_.note(event.regs);
+      return true;
+    case LWC_EVENT_SWITCH:
+      if (event.args[0] != kCall) {
+        return false;
+      }
+      server.called();
+      return true;
+    case LWC_EVENT_TIMEOUT:
+      return !server.is_limited();
+    default:
+      return false;
+  }
 }
 
 void KernelEngine::count(Cost& cost) {
@@ -159,9 +283,19 @@ void KernelEngine::count(Cost& cost) {
     return;
   }
   cost.pages_restored = info->restored - counted_.restored;
-  cost.pages_written = cost.pages_restored + info->dropped - counted_.dropped;
+  cost.pages_remapped = info->dropped - counted_.dropped;
+  cost.pages_written = cost.pages_restored + cost.pages_remapped;
   cost.events = info->faults - counted_.faults;
+  // The entries, the roll-back, and this query.
+  cost.calls = info->switches - counted_.switches + 2;
   counted_ = *info;
+}
+
+// What a request has started may have left its parent, and live on.
+void KernelEngine::note_forks() {
+  const long now = faults_of_ended_children();
+  has_forked_ = has_forked_ || now != faults_of_children_;
+  faults_of_children_ = now;
 }
 
 // A child that did not come so far as to take its connection must not leave it to the next one.
@@ -171,10 +305,19 @@ void KernelEngine::take_back_job() const {
   }
 }
 
-void KernelEngine::end_child() {
-  const lwc_switch_args done{};
+void KernelEngine::go_to_server(std::uint64_t wish) const {
+  lwc_switch_args args{};
+  args.args[0] = wish;
   lwc_event event;
-  [[maybe_unused]] long failed = lwc_switch(server_context_, &done, &event);
+  [[maybe_unused]] long failed = lwc_switch(server_context_, &args, &event);
+}
+
+void KernelEngine::call_server() {
+  go_to_server(kCall);
+}
+
+void KernelEngine::end_child() {
+  go_to_server(kDone);
   ::_exit(EXIT_FAILURE);
 }
 

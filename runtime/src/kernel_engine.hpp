@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "file_descriptions.hpp"
+#include "kernel_process_state.hpp"
 #include "lwc/lwc.hpp"
 #include "process_engine.hpp"
 
@@ -18,27 +19,39 @@ class KernelEngine final : public ProcessEngine {
 
   std::string_view name() const override { return "kernel"; }
   bool discards_children() const override { return true; }
+  bool limits_memory() const override { return true; }
+  void call_server() override;
   void end_child() override;
 
   static EngineProbe probe();
 
  protected:
+  void begin_holder(Server& server) override;
   Job serve(Server& server, SnapshotId own) override;
 
  private:
-  CallResult<Context> make_child(Server& server, lwc_event& event) const;
+  CallResult<Context> make_child(Server& server, const std::vector<MemoryRange>& withdrawn,
+                                 lwc_event& event) const;
   Job begin(Server& server, SnapshotId own);
   [[noreturn]] void run_server(Server& server, SnapshotId own);
   Outcome run(Server& server, const Job& job);
+  void enter(Server& server, lwc_event& event);
+  bool goes_on(Server& server, lwc_event& event);
   void count(Cost& cost);
+  void note_forks();
   void take_back_job() const;
+  void go_to_server(std::uint64_t wish) const;
 
-  std::vector<FileDescription> files_;  // open at the snapshot
-  UniqueFd to_child_;                   // the server's: a request's connection goes out here
-  UniqueFd from_server_;                // the child's end
-  Context child_;                       // in the server
-  lwc_info counted_{};                  // the child's accounts after the last request
-  int server_context_ = -1;             // in the child: where to go when done
+  std::vector<FileDescription> files_;  // of the holder's own, which its children share with it
+  long faults_of_children_ = 0;
+  bool has_forked_ = false;  // then perhaps with processes that a request has left behind as well
+  UniqueFd to_child_;        // the server's: a request's connection goes out here
+  UniqueFd from_server_;     // the child's end
+  Context child_;            // in the server
+  KernelProcessState process_;  // in the server
+  std::string_view tainted_;    // what the last request left
+  lwc_info counted_{};          // the child's accounts after the last request
+  int server_context_ = -1;     // in the child: where to go when done
 };
 
 }  // namespace lwc

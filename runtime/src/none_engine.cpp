@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "none_engine.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace lwc {
@@ -15,7 +16,8 @@ Job NoneEngine::serve(Server& server, SnapshotId own) {
   job.snapshot = own;
   server.exchange().child_pid.store(::getpid(), std::memory_order_release);
   running_ = job;
-  job.connection = ::dup(job.connection);  // the child's own, as with every engine
+  // The child's own, as with every engine.
+  job.connection = ::fcntl(job.connection, F_DUPFD_CLOEXEC, 0);
   return job;
 }
 

@@ -26,6 +26,7 @@ Result<Job> ProcessEngine::hold(Server& server, const HoldOptions& options) {
       return std::move(*preparing);
     }
     is_holder_ = true;
+    begin_holder(server);
     if (options.in_holder) {
       options.in_holder();
     }

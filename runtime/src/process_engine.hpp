@@ -28,6 +28,9 @@ class ProcessEngine : public Engine {
   /// In a template, before its first holder is forked: prepare what all holders share.
   virtual Status prepare_template() { return ok(); }
 
+  /// Once in a new holder, before HoldOptions::in_holder.
+  virtual void begin_holder(Server& /*server*/) {}
+
   /// Runs a holder. Returns once in every child; leaves by _exit(0) when the server says stop.
   virtual Job serve(Server& server, SnapshotId own) = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rollback_engine.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -15,6 +16,12 @@ namespace {
 using rollback::Ending;
 using rollback::g_state;
 using rollback::Mechanism;
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 Outcome outcome_of(Ending ending, int status) {
   switch (ending) {
@@ -43,6 +50,10 @@ void report_fault(int signal, void* info, void* context, void* exchange) {
 }  // namespace
 
 EngineProbe RollbackEngine::probe() {
+  if constexpr (kSanitized) {
+    return {"rollback", false,
+            "this program was built with AddressSanitizer, whose memory cannot be undone"};
+  }
   Mechanism mechanism = rollback::best_mechanism();
   if (mechanism != Mechanism::None) {
     return {"rollback", true,
@@ -58,6 +69,15 @@ EngineProbe RollbackEngine::probe() {
           "which pages a request has written cannot be found out: " +
               rollback::why_not(Mechanism::WpAsync) + "; " +
               rollback::why_not(Mechanism::SoftDirty)};
+}
+
+rollback::PristineStore& RollbackEngine::common_store() {
+  static rollback::PristineStore store;
+  return store;
+}
+
+Status RollbackEngine::share_memory() {
+  return common_store().build_heaps();
 }
 
 Status RollbackEngine::prepare_template() {
@@ -76,6 +96,8 @@ Job RollbackEngine::serve(Server& server, SnapshotId own) {
   }
   g_state->faulted = report_fault;
   g_state->faulted_argument = &server.exchange();
+  g_state->is_limited = [](void* of) { return static_cast<Server*>(of)->is_limited(); };
+  g_state->is_limited_argument = &server;
   long taken = LWC_TAKE_SNAPSHOT();
   if (taken < 0) {
     give_up(server, errno_error(std::string("no snapshot: ") + rollback::snapshot_error(),
@@ -105,7 +127,9 @@ Job RollbackEngine::next_child(Server& server, SnapshotId own) {
   }
   server.exchange().child_pid.store(state.pid, std::memory_order_release);
   rollback::begin_child(server.deadline());
-  job.connection = ::dup(job.connection);  // the child's own: closed when it is undone
+  // The child's own: closed when it is undone. Programs that it starts must not have it: the client
+  // may keep the connection for requests of others.
+  job.connection = ::fcntl(job.connection, F_DUPFD_CLOEXEC, 0);
   return job;
 }
 

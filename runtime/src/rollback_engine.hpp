@@ -16,6 +16,7 @@ class RollbackEngine final : public ProcessEngine {
   void end_child() override;
 
   static EngineProbe probe();
+  static Status share_memory();
 
  protected:
   Status prepare_template() override;
@@ -25,7 +26,10 @@ class RollbackEngine final : public ProcessEngine {
   Job next_child(Server& server, SnapshotId own);
   void child_gone(Server& server, SnapshotId own);
 
-  rollback::PristineStore store_;
+  /// What all pools have had in common since before they were forked.
+  static rollback::PristineStore& common_store();
+
+  rollback::PristineStore store_ = common_store();
 };
 
 }  // namespace lwc

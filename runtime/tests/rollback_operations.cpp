@@ -44,7 +44,8 @@ using Random = std::mt19937_64;
 
 constexpr std::size_t kPage = 4096;
 constexpr int kBlocks = 6;
-constexpr std::size_t kBlockPages = 24;
+constexpr std::size_t kBlockPages = 80;  // enough for the engine to map them from its copy
+constexpr std::size_t kFilePages = 24;
 constexpr std::size_t kArray = 256 * 1024;
 
 char g_data[kArray] = {1};  // .data
@@ -526,8 +527,9 @@ void prepare_playground(const std::string& directory, volatile bool* dared) {
   g.dared = dared;
   g.directory = directory;
   auto map = [](int protection, int flags, int fd) {
+    const std::size_t pages = fd >= 0 ? kFilePages : kBlockPages;
     return static_cast<char*>(
-        ::mmap(nullptr, kBlockPages * kPage, protection, MAP_PRIVATE | flags, fd, 0));
+        ::mmap(nullptr, pages * kPage, protection, MAP_PRIVATE | flags, fd, 0));
   };
   for (int i = 0; i < kBlocks; ++i) {
     g.blocks[i] = map(PROT_READ | PROT_WRITE, MAP_ANONYMOUS, -1);

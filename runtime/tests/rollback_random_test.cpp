@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <cfenv>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -209,7 +210,7 @@ class Harness {
     Tally tally;
     for (int i = 0; i < rounds && tally.wrong < 3; ++i) {
       if (pid_ == 0 && !begin()) {
-        tally.complaints.push_back("no process to test");
+        tally.complaints.push_back("no process to test: " + how_it_failed());
         ++tally.wrong;
         return tally;
       }
@@ -252,7 +253,7 @@ class Harness {
         end();
         return;
       }
-      complain(tally, seed, {"the process died: " + std::to_string(status_)});
+      complain(tally, seed, {how_it_failed()});
       return;
     }
     tally.faults += control_->ending == Ending::Fault ? 1 : 0;
@@ -286,8 +287,19 @@ class Harness {
     end();
   }
 
+  // Why wait_for_pause() gave up.
+  std::string how_it_failed() const {
+    if (pid_ != 0) {
+      return "the process did not come to its end in a minute";
+    }
+    return WIFSIGNALED(status_)
+               ? "the process ended by signal " + std::to_string(WTERMSIG(status_))
+               : "the process ended with code " + std::to_string(WEXITSTATUS(status_));
+  }
+
   bool wait_for_pause(int count) {
-    for (int tries = 0; tries < 60000; ++tries) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (std::chrono::steady_clock::now() < patience) {
       if (control_->paused.load() >= count) {
         return true;
       }
@@ -415,7 +427,7 @@ void expect_found_out(Mechanism mechanism, std::function<void()> mutate) {
   EXPECT_GT(tally.rounds, 0);
   EXPECT_GT(tally.wrong, 0);
   for (const std::string& complaint : tally.complaints) {
-    EXPECT_EQ(complaint.find("the process died"), std::string::npos) << complaint;
+    EXPECT_EQ(complaint.find("the process"), std::string::npos) << complaint;
   }
 }
 

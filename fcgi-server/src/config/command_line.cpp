@@ -188,7 +188,7 @@ class Reader {
 int print_probe(const std::vector<EngineProbe>& probes) {
   bool chosen = false;
   for (const EngineProbe& probe : probes) {
-    const bool is_auto = probe.available && !chosen && probe.name != "none";
+    const bool is_auto = probe.available && probe.automatic && !chosen;
     chosen = chosen || is_auto;
     std::printf("%-9s %-4s %s%s\n", probe.name.c_str(), probe.available ? "yes" : "no",
                 probe.detail.c_str(), is_auto ? " (what auto takes)" : "");
@@ -205,6 +205,19 @@ CommandLine parse_command_line(int argc, char* const* argv) {
   result.program = slash == nullptr ? path : slash + 1;
   Reader(result).read(argc, argv);
   return result;
+}
+
+std::vector<std::string> option_names() {
+  std::vector<std::string> names;
+  for (const char* letter = kShortOptions; *letter != '\0'; ++letter) {
+    if (std::isalpha(static_cast<unsigned char>(*letter)) != 0) {
+      names.push_back(std::string("-") + *letter);
+    }
+  }
+  for (const option& one : kLongOptions) {
+    names.push_back(std::string("--") + one.name);
+  }
+  return names;
 }
 
 std::string usage_text(const CommandLine& command_line) {

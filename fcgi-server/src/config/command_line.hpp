@@ -48,6 +48,9 @@ struct CommandLine {
 /// reading where they stand.
 CommandLine parse_command_line(int argc, char* const* argv);
 
+/// All options, each as it is written: "-c", "--php-ini".
+std::vector<std::string> option_names();
+
 std::string usage_text(const CommandLine& command_line);
 
 /// What only a started PHP can tell. Each is called at most once; PHP has to be started in it, with

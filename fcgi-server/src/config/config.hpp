@@ -7,6 +7,7 @@
 #pragma once
 
 #include <syslog.h>
+#include <cstdint>
 
 #include <functional>
 #include <optional>
@@ -126,8 +127,8 @@ struct PoolConfig {
   std::vector<std::string> lwc_snapshot_params;
   std::vector<std::string> lwc_snapshot_allow_fds;  ///< path pattern, tcp:host:port or unix:path
   bool lwc_snapshots = true;
+  std::uint64_t lwc_memory_limit = 0;  ///< bytes that a request may write; 0: no limit
   int lwc_max_snapshots = 16;
-  bool lwc_kill_background = false;
 
   /// Set in a pool that php-fpm makes for another's pm.status_listen: the other's name.
   std::optional<std::string> status_of;

@@ -46,6 +46,11 @@ Refusal core_size(OwnerOf<Member>& target, const std::string& value, ValueContex
   return read_rlimit_core(target.*Member, value, context);
 }
 
+template <auto Member>
+Refusal size(OwnerOf<Member>& target, const std::string& value, ValueContext&) {
+  return read_size(target.*Member, value);
+}
+
 Refusal log_level(GlobalConfig& global, const std::string& value, ValueContext&) {
   return read_log_level(global.log_level, value);
 }
@@ -249,8 +254,8 @@ const std::vector<Directive<PoolConfig>>& pool_directives() {
       {"apparmor_hat", text<&P::apparmor_hat>},
       {"lwc.engine", engine},
       {"lwc.snapshots", boolean<&P::lwc_snapshots>},
+      {"lwc.memory_limit", size<&P::lwc_memory_limit>},
       {"lwc.max_snapshots", integer<&P::lwc_max_snapshots>},
-      {"lwc.kill_background", boolean<&P::lwc_kill_background>},
   };
   return table;
 }

@@ -87,8 +87,8 @@ void dump_process_manager(const PoolConfig& pool, Dump& out) {
 void dump_own_keys(const PoolConfig& pool, Dump& out) {
   out.row("lwc.engine", pool.lwc_engine);
   out.yes_no("lwc.snapshots", pool.lwc_snapshots);
+  out.row("lwc.memory_limit", pool.lwc_memory_limit);
   out.row("lwc.max_snapshots", pool.lwc_max_snapshots);
-  out.yes_no("lwc.kill_background", pool.lwc_kill_background);
   for (const Warmup& warmup : pool.lwc_warmup) {
     out.row("lwc.warmup[]", warmup.script, warmup.uri.empty() ? "" : " ", warmup.uri);
   }

@@ -6,9 +6,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "config/ini_parser.hpp"
 #include "config/text.hpp"
+#include "lwc/engine_traits.hpp"
 
 namespace lwc::config {
 namespace {
@@ -20,7 +26,6 @@ bool is_one_of(const std::string& value, const std::array<std::string_view, N>& 
 
 constexpr std::array<std::string_view, 4> kTrue{"1", "yes", "true", "on"};
 constexpr std::array<std::string_view, 6> kFalse{"", "0", "no", "none", "false", "off"};
-constexpr std::array<std::string_view, 5> kEngines{"auto", "kernel", "rollback", "fork", "none"};
 
 struct Facility {
   std::string_view name;
@@ -115,6 +120,23 @@ Refusal read_time(int& target, const std::string& value, ValueContext& context) 
   return {};
 }
 
+Refusal read_size(std::uint64_t& target, const std::string& value) {
+  constexpr std::string_view kUnits = "KMG";
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 50;
+  std::uint64_t number = 0;
+  const char* end = value.data() + value.size();
+  auto [rest, error] = std::from_chars(value.data(), end, number);
+  const std::size_t unit =
+      rest == end ? kUnits.npos : kUnits.find(static_cast<char>(std::toupper(*rest)));
+  const unsigned shift = unit == kUnits.npos ? 0 : 10 * (static_cast<unsigned>(unit) + 1);
+  if (error != std::errc{} || end - rest != (unit == kUnits.npos ? 0 : 1) ||
+      number > kMost >> shift) {
+    return "not a size (a number of bytes, or of K, M or G)";
+  }
+  target = number << shift;
+  return std::nullopt;
+}
+
 Refusal read_log_level(std::optional<log::Level>& target, const std::string& value) {
   for (const log::Level level : {log::Level::Debug, log::Level::Notice, log::Level::Warning,
                                  log::Level::Error, log::Level::Alert}) {
@@ -172,13 +194,22 @@ Refusal read_process_manager(ProcessManager& target, const std::string& value) {
 Refusal read_engine(std::string& target, const std::string& value, const ValueContext& context) {
   // An unquoted none is one of the INI syntax's words for "no value".
   const std::string& name = context.word.empty() ? value : context.word;
-  for (const std::string_view engine : kEngines) {
+  std::vector<std::string_view> engines{"auto"};
+  for (const EngineTraits& traits : kEngineTraits) {
+    engines.push_back(traits.name);
+  }
+  std::string choices;
+  for (const std::string_view engine : engines) {
     if (equals_ignoring_case(name, engine)) {
       target = engine;
       return {};
     }
+    if (!choices.empty()) {
+      choices += engine == engines.back() ? " or " : ", ";
+    }
+    choices += engine;
   }
-  return "invalid engine (auto, kernel, rollback, fork or none)";
+  return "invalid engine (" + choices + ")";
 }
 
 Refusal read_log_format(LogFormat& target, const std::string& value) {

@@ -2,6 +2,7 @@
 // From the text of a value to its type, with php-fpm's rules and refusals.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ Refusal read_string(std::string& target, const std::string& value, const ValueCo
 Refusal read_integer(int& target, const std::string& value, ValueContext& context);
 /// Seconds; units s, m, h, d.
 Refusal read_time(int& target, const std::string& value, ValueContext& context);
+/// Bytes; units K, M, G.
+Refusal read_size(std::uint64_t& target, const std::string& value);
 Refusal read_log_level(std::optional<log::Level>& target, const std::string& value);
 Refusal read_syslog_facility(int& target, const std::string& value);
 Refusal read_rlimit_core(int& target, const std::string& value, ValueContext& context);

@@ -120,6 +120,12 @@ void Logger::make_sinks() {
   logger_->set_level(to_spdlog(settings_.level));
 }
 
+void Logger::forget_files() {
+  original_stderr_.reset();
+  file_.reset();
+  make_sinks();
+}
+
 void Logger::redirect_stderr() const {
   if (!settings_.use_path || !opened_) {
     return;

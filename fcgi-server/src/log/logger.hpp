@@ -69,8 +69,9 @@ class Logger {
 
   /// Standard error as it was before launched(); -1: it is the same still, or was not kept.
   int original_stderr() const { return original_stderr_.get(); }
-  /// In a pool's process: what serves requests must not have it.
-  void forget_original_stderr() { original_stderr_.reset(); }
+  /// In a pool's process, whose lines go to the master: what serves requests must not have what the
+  /// log is written to.
+  void forget_files();
   /// Standard error as launched() leaves it.
   void redirect_stderr() const;
 

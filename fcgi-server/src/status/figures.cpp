@@ -9,14 +9,12 @@
 namespace lwc::status {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-
 std::int64_t number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-std::string or_dash(const char* text) {
-  return *text != '\0' ? text : "-";
+std::string or_dash(const std::string& text) {
+  return text.empty() ? "-" : text;
 }
 
 /// php-fpm's: CPU time over wall time of the last request, percent.
@@ -42,8 +40,8 @@ ProcessFigures read_process(const Slot& slot, std::int64_t now_epoch, std::int64
   const std::int64_t duration =
       idle ? slot.request_duration_ns.load() : now_ns - slot.request_started_ns.load();
   ProcessFigures process;
-  process.uri = slot.uri.data();
-  process.query = slot.query.data();
+  process.uri = text_of(slot.uri);
+  process.query = text_of(slot.query);
   process.php = {
       {"pid", pid_of(slot, idle)},
       {"state", std::string(stage_name(stage))},
@@ -51,11 +49,11 @@ ProcessFigures read_process(const Slot& slot, std::int64_t now_epoch, std::int64
       {"start since", now_epoch - started},
       {"requests", number(slot.requests.load())},
       {"request duration", duration / 1000},
-      {"request method", or_dash(slot.method.data())},
+      {"request method", or_dash(text_of(slot.method))},
       {"request uri", std::string()},  // put together by each format: it alone knows the escapes
       {"content length", number(slot.body_size.load())},
-      {"user", or_dash(slot.user.data())},
-      {"script", or_dash(slot.script.data())},
+      {"user", or_dash(text_of(slot.user))},
+      {"script", or_dash(text_of(slot.script))},
       {"last request cpu", idle ? cpu_percent(slot) : 0},
       {"last request memory", idle ? number(slot.peak_memory.load()) : 0},
   };
@@ -105,6 +103,9 @@ Fields read_own(PoolBoard& board, std::size_t snapshots) {
       {"snapshots", number(snapshots)},
       {"pages written", number(sums.pages_written)},
       {"pages restored", number(sums.pages_restored)},
+      {"pages remapped", number(sums.pages_remapped)},
+      {"page faults", number(sums.events)},
+      {"engine calls", number(sums.calls)},
       {"undo time", number(sums.undo_ns / 1000)},
       {"taints", number(sums.taints)},
       {"replacements", number(sums.replacements)},
@@ -156,8 +157,8 @@ Figures read_figures(PoolBoard& board, bool with_processes) {
     all.snapshots.push_back(read_snapshot(entry, state, now_epoch));
   }
   all.own = read_own(board, all.snapshots.size());
-  static const Slot kUnused;
-  all.no_process = read_process(kUnused, now_epoch, now_ns);
+  static const Slot unused;
+  all.no_process = read_process(unused, now_epoch, now_ns);
   return all;
 }
 

@@ -37,11 +37,17 @@ constexpr std::array<Metric, 11> kPhp{{
      "The number of requests that exceeded your 'request_slowlog_timeout' value."},
 }};
 
-constexpr std::array<Metric, 8> kOwn{{
+constexpr std::array<Metric, 11> kOwn{{
     {"snapshots", "snapshots", "gauge", "Application snapshots, those being prepared included."},
     {"pages written", "pages_written", "counter",
      "Pages of memory that requests wrote to and the engine had to undo."},
     {"pages restored", "pages_restored", "counter", "Pages that were copied back."},
+    {"pages remapped", "pages_remapped", "counter",
+     "Pages whose entry in the page table was put back."},
+    {"page faults", "page_faults", "counter",
+     "Page faults that the engine took to find out what requests write to."},
+    {"engine calls", "engine_calls", "counter",
+     "System calls that the engine needed to run requests and to undo them."},
     {"undo time", "undo_microseconds", "counter", "Time spent on undoing requests."},
     {"taints", "taints", "counter", "Requests that did what cannot be undone."},
     {"replacements", "replacements", "counter", "Workers replaced because they could not go on."},

@@ -60,6 +60,7 @@ class Symfony(App):
         visit.get("/request")
         visit.sees("taste")
         self._notes(visit)
+        self._editor(visit)
         visit.get("/missing", 404)
         visit.get("/fail", 500)
         visit.post("/articles", {"not": "allowed"}, 405)
@@ -70,12 +71,30 @@ class Symfony(App):
         visit.post("/notes", {"token": visit.field("token"), "note": "<first> note"}, 303)
         visit.follow()
         visit.sees("Kept.", "&lt;first&gt; note")
-        visit.post("/notes", {"token": "forged", "note": "second"}, 403)
+        visit.post("/notes", {"token": "forged", "note": "second"}, 422)
+        visit.sees("The CSRF token is invalid.")
+        visit.post("/notes", {"token": visit.field("token"), "note": "x" * 201}, 422)
+        visit.sees("too long")
         visit.get("/notes")
         visit.misses("second")
         visit.get("/forget", 302)
         visit.follow()
         visit.misses("first")
+
+    @staticmethod
+    def _editor(visit):
+        visit.get("/desk", 302)
+        visit.follow()
+        for password, sees in (("wrong", "Invalid credentials."), ("example", "The desk of editor")):
+            visit.post("/login", {"_username": "editor", "_password": password, "token": visit.field("token")}, 302)
+            visit.follow()
+            visit.sees(sees)
+        visit.get("/articles")
+        visit.sees("Log out")
+        visit.get("/logout", 302)
+        visit.follow()
+        visit.misses("Log out")
+        visit.get("/desk", 302)
 
 
 class Laravel(App):
@@ -338,6 +357,8 @@ APPLICATIONS = [
         Mask(r"\d+\.\d+% +\d+\.\d+ +\d+ +[^\n]*", "profile of the templates"),
         Mask(r'(?<="timingprofile":\[)[^\]]*', "the same as JSON"),
         Mask(r"(?<=wgUserEditCount\":)\d+", "counted after the answer was sent"),
+        Mask(r'(?<="options":)\[[^]]*\](?=,"\$overlay":true,"name":"tagfilter")|<datalist.*?</datalist>',
+             "tags in use: kept for some seconds, whatever happens meanwhile"),
         Mask(r"[0-9a-f]{40}(\+\\+|%2B%5C)", "CSRF token"),
         Mask(r"(?<=_session=)\w+|(?<=UserID=)\d+", "session id"),
         Mask(r"(?<=cpPosIndex=)[^;]+", "position of the last write: a time and a hash of the address"),

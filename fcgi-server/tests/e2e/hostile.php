@@ -26,7 +26,7 @@ function option(int $fd, int $option): ?int
     return call(GETSOCKOPT, $fd, 1, $option, $at, $at + 4) ? $value[0] : null;
 }
 
-$found = ['descriptors' => [], 'secrets' => [], 'shared' => [], 'contexts' => [], 'processes' => []];
+$found = ['descriptors' => [], 'secrets' => [], 'shared' => [], 'contexts' => [], 'processes' => [], 'pid' => getmypid()];
 
 foreach (scandir('/proc/self/fd') as $fd) {
     $target = $fd[0] === '.' ? false : @readlink("/proc/self/fd/$fd");

@@ -41,6 +41,25 @@ def test_every_letter(fresh):
     assert int(memory) // (1 << 20) == int(mega) > 0
 
 
+MODIFIERS = ("%{seconds}d %{milliseconds}d %{milli}d %{microseconds}d %{micro}d | %{bytes}M %{kilobytes}M %{kilo}M %{megabytes}M "
+             "%{mega}M | %{total}C %{user}C %{system}C | %{%H:%M}t %{%d}T | %%")
+
+
+def test_every_modifier(fresh):
+    fresh.start(1, settings=settings(fresh, **{"access.format": f'"{MODIFIERS}"'}))
+    fresh.get("$until = microtime(true) + 0.2; while (microtime(true) < $until);")
+    (line,) = log_lines(fresh, 1)
+    times, memory, processor, dates, percent = line.split(" | ")
+    seconds, milliseconds, milli, microseconds, micro = times.split()
+    assert (milli, micro) == (milliseconds, microseconds) and int(micro) >= 200_000
+    assert abs(float(seconds) - int(micro) / 1e6) < 0.00051 and float(milli) == int(micro) / 1000
+    size, kilobytes, kilo, megabytes, mega = map(int, memory.split())
+    assert (kilobytes, megabytes) == (kilo, mega) == (size // 1024, size // (1 << 20)) and size > 0
+    total, user, system = (float(one.removesuffix("%")) for one in processor.split())
+    assert total > 0 and abs(total - user - system) < 0.011
+    assert re.fullmatch(r"\d\d:\d\d \d\d", dates) and percent == "%"
+
+
 def test_client_of_a_tcp_connection(fresh):
     fresh.start(1, settings=settings(fresh, **{"access.format": '"%R"'}), listen="127.0.0.1:19747")
     fresh.get("echo 1;")

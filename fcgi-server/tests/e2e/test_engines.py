@@ -6,13 +6,15 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from harness import LwcFpm, NotReady, lwc_binary
-from harness.processes import end_with_parent, wait_until
+from harness.processes import descendants_of, end_with_parent, wait_until
 from harness.seccomp import SYS_USERFAULTFD, refuse
 
+from .busy import status
 from .served import PATIENCE
 
 ENGINE = os.environ.get("LWC_ENGINE", "auto")
@@ -29,6 +31,7 @@ def probe(**more):
 HERE = probe()
 # Debian 12's kernel has them, this one may not: then rollback stands and falls with userfaultfd.
 HAS_SOFT_DIRTY = probe(preexec_fn=lambda: refuse(SYS_USERFAULTFD))["rollback"][0]
+KERNEL = ENGINE == "kernel" or (ENGINE == "auto" and HERE["kernel"][0])
 needs_rollback = pytest.mark.skipif(not HERE["rollback"][0], reason=f"rollback: {HERE['rollback'][1]}")
 on_rollback = pytest.mark.skipif(ENGINE not in ("auto", "rollback") or not HERE["rollback"][0],
                                  reason="what is said of engine rollback")
@@ -47,7 +50,7 @@ def without_userfaultfd(served, engine, **more):
 
 def test_probe_names_every_engine_and_what_auto_takes():
     assert list(HERE) == ["kernel", "rollback", "fork", "none"]
-    first = next(name for name, (works, _) in HERE.items() if works and name != "kernel")  # it has to be asked for
+    first = next(name for name, (works, _) in HERE.items() if works)
     assert [name for name, (_, text) in HERE.items() if text.endswith("(what auto takes)")] == [first]
 
 
@@ -57,10 +60,37 @@ def test_rollback_needs_no_privilege():
 
 
 @needs_rollback
-def test_auto_takes_rollback_and_says_how(lwc):
+def test_auto_takes_the_first_that_works_and_says_how(lwc):
     lwc.start(lwc={"engine": "auto"}, global_settings={"log_level": "debug"})
-    how = HERE["rollback"][1].removesuffix(" (what auto takes)")
-    assert f"snapshot engine: rollback, {how}\n" in lwc.wait_for_log("snapshot engine")
+    name = "kernel" if HERE["kernel"][0] else "rollback"
+    how = HERE[name][1].removesuffix(" (what auto takes)")
+    assert f"snapshot engine: {name}, {how}" in lwc.wait_for_log("snapshot engine")
+
+
+@needs_rollback
+def test_chroot_that_the_engine_cannot_work_in(lwc):
+    """No engine but the one that was asked for is taken."""
+    inside = lwc.space.path / "inside"
+    inside.mkdir()
+    lwc.prepare(1, settings={"chroot": str(inside), "chdir": "/"}, lwc={"engine": "rollback"})
+    lwc.daemon.launch()
+    assert lwc.daemon.wait() == 78
+    assert "ERROR: [pool www] engine 'rollback' cannot work here" in lwc.daemon.log()
+    assert "/proc/self/pagemap" in lwc.daemon.log()
+
+
+def copies_in_place(pid):
+    """(address, file) of the memory that is mapped, privately, from a sealed copy of it."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return {(words[0].split("-")[0], words[4]) for words in lines if words[-2].startswith("/memfd:lwc-snapshot") and words[1] == "rw-p"}
+
+
+@on_rollback
+def test_what_all_processes_have_in_common_is_in_memory_once(lwc):
+    lwc.start(children=2)
+    common = copies_in_place(lwc.daemon.pid)
+    assert common
+    assert all(common <= copies_in_place(pid) for pid in descendants_of(lwc.daemon.pid))
 
 
 @pytest.mark.skipif(not HAS_SOFT_DIRTY, reason="this kernel has no soft-dirty bits")
@@ -80,10 +110,11 @@ class TestNoWayToFindWrittenPages:
         assert not works
         assert "userfaultfd is not permitted here" in text and "CONFIG_MEM_SOFT_DIRTY" in text
 
+    @pytest.mark.skipif(HERE["kernel"][0], reason="there is a better one")
     def test_auto_takes_fork_and_says_why(self, lwc):
         without_userfaultfd(lwc, "auto").start()
         log = lwc.wait_for_log("snapshot engine: fork")
-        assert "Not chosen: rollback: " in log and "userfaultfd is not permitted here" in log
+        assert "Not chosen: " in log and "; rollback: " in log and "userfaultfd is not permitted here" in log
         assert lwc.get("echo 'served';").text == "served"
 
     def test_rollback_on_demand_is_an_error_at_start(self, lwc):
@@ -95,30 +126,45 @@ class TestNoWayToFindWrittenPages:
         lwc.space.disown(lwc.daemon)
 
 
-@on_rollback
-def test_debug_log_tells_what_each_request_cost(lwc):
-    lwc.start(children=1, global_settings={"log_level": "debug"})
+@pytest.mark.skipif(ENGINE in ("fork", "none"), reason="they do not know")
+def test_debug_log_and_status_tell_what_each_request_cost(lwc):
+    lwc.start(children=1, settings={"pm.status_path": "/status"}, global_settings={"log_level": "debug"})
     script = lwc.script("$a = str_repeat('x', 400000); echo 'done';")
     for _ in range(3):
         assert lwc.get(script).text == "done"
-    line = re.compile(rf"script '{script}', snapshot 0: (\d+) pages written, (\d+) restored, (\d+) events,"
-                      r" undone in (\d+) us")
+    line = re.compile(rf"script '{script}', snapshot 0: (\d+) pages written, (\d+) restored, (\d+) remapped,"
+                      r" (\d+) events, (\d+) calls, undone in \d+ us")
     assert wait_until(lambda: len(line.findall(lwc.daemon.log())) == 3, PATIENCE), lwc.daemon.logs()
-    for figures in line.findall(lwc.daemon.log()):
-        written, restored, _, _ = map(int, figures)
-        assert written > 0 and restored > 0
+    told = [[int(figure) for figure in figures] for figures in line.findall(lwc.daemon.log())]
+    for written, restored, remapped, _, calls in told:
+        assert written >= restored + remapped and restored > 0
+        assert (calls > 2) == KERNEL
+    sums = status(lwc, query="json&lwc")["lwc"]
+    names = ("pages written", "pages restored", "pages remapped", "page faults", "engine calls")
+    assert [sums[name] for name in names] == [sum(column) for column in zip(*told)]
+
+
+@pytest.mark.skipif(ENGINE in ("fork", "none"), reason="their worker is left alone by it, or keeps it")
+def test_worker_that_is_given_up_is_replaced_without_a_gap(lwc):
+    """That a worker has left its process group is not undone. The requests around it are all served, each in the worker's own."""
+    lwc.start(children=1)
+    bad = lwc.script("echo posix_setpgid(0, posix_getpgid(posix_getppid())) ? 'left' : 'failed';")
+    good = lwc.script("echo posix_getpgid(0) === getmypid() ? 'leads' : 'follows';")
+    for _ in range(20):
+        assert lwc.get(bad).text == "left"
+        assert lwc.get(good).text == "leads"
+    reason = "kernel: session or process group: changed by a request, and cannot be put back" if KERNEL else "rollback: system call 109"
+    lwc.wait_for_log("is replaced")
+    assert f"""is replaced after script '{bad}' (request: "GET /s0.php"): engine {reason}\n""" in lwc.daemon.log()
 
 
 @on_rollback
-def test_worker_that_is_given_up_is_replaced_without_a_gap(lwc):
-    """posix_setsid() cannot be undone. The requests around it are all served, and none finds itself a leader."""
+def test_large_request_does_not_cost_its_worker(lwc):
+    """PHP's allocator maps more memory, and tells the kernel a name for it."""
     lwc.start(children=1, global_settings={"log_level": "debug"})
-    bad = lwc.script("echo posix_setsid() > 0 ? 'led' : 'failed';")
-    good = lwc.script("echo posix_getsid(0) === getmypid() ? 'leads' : 'follows';")
-    for _ in range(20):
-        assert lwc.get(bad).text == "led"
-        assert lwc.get(good).text == "follows"
-    assert "is replaced: engine rollback: system call 112" in lwc.wait_for_log("is replaced")
+    script = lwc.script("$a = []; for ($i = 0; $i < 40; $i++) $a[] = str_repeat('x', 1 << 20); echo getmypid();")
+    assert len({lwc.get(script).text for _ in range(10)}) == 1
+    assert "is replaced" not in lwc.daemon.log()
 
 
 def test_files_of_the_process_in_proc(lwc):
@@ -146,6 +192,6 @@ def test_killed_from_outside(lwc):
         connection.send_request(lwc.params(script))
         pid = int(lwc.wait_for_file("pid"))
         os.kill(pid, signal.SIGKILL)
-        lwc.wait_for_log(f"child {pid}, script '{script}' (request: \"GET")
-    assert "killed by signal 9 (SIGKILL)" in lwc.daemon.log()
+        log = lwc.wait_for_log(f"script '{script}' (request: \"GET")
+    assert re.search(rf"child {pid} exited on signal 9 \(SIGKILL\) after [\d.]+ seconds from start, script", log), log
     assert lwc.get("echo 'on';").text == "on"

@@ -38,6 +38,9 @@ REFUSED = {
     "number that nobody has, without a group": ({"user": "54321", "group": ""}, "please specify user and group other than root"),
     "user": ({"user": "nobody-of-that-name"}, "cannot get uid for user 'nobody-of-that-name'"),
     "group": ({"group": "none-of-that-name"}, "cannot get gid for group 'none-of-that-name'"),
+    "list": ({"listen.acl_users": f"{USER},nobody-of-that-name"}, "cannot get uid for user 'nobody-of-that-name'"),
+    "group list": ({"listen.acl_groups": "none-of-that-name"}, "cannot get gid for group 'none-of-that-name'"),
+    "number in a list, which holds names only": ({"listen.acl_users": str(UID)}, f"cannot get uid for user '{UID}'"),
     "owner": ({"listen.owner": "nobody-of-that-name"}, "cannot get uid for user 'nobody-of-that-name'"),
 }
 

@@ -4,15 +4,23 @@
 The pool is made as open as it can be (process.dumpable), so that what is refused is refused by the engine.
 """
 
+import contextlib
+import errno
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from harness import LwcFpm, Pool, Workspace
+from harness.fastcgi import ConnectionClosed
+from harness.processes import descendants_of
 
 from .served import PATIENCE, Served
 
+ENGINE = os.environ.get("LWC_ENGINE", "auto")
+on_kernel = pytest.mark.skipif(ENGINE != "kernel", reason="only engine kernel keeps native code from it")
 HOSTILE = Path(__file__).with_name("hostile.php")
 OWN = "TOPSECRET-own"
 
@@ -24,7 +32,7 @@ def open_pool():
         served = Served(space, LwcFpm)
         other = Pool("other", 1, settings={"env[PASSWORD]": "TOPSECRET-environment", "access.log": str(served.data / "other.log"),
                                            "php_admin_value[mail.log]": "/tmp/TOPSECRET-setting"})
-        served.prepare(2, pools=(other,), ini={"ffi.enable": "1", "memory_limit": "-1", "opcache.enable": "0"},
+        served.prepare(2, pools=(other,), ini={"ffi.enable": "1", "memory_limit": "-1", "opcache.enable": "0", "apc.enabled": "0"},
                        settings={"process.dumpable": "yes", "access.log": str(served.data / "access.log")}).start()
         served.hostile = served.script(HOSTILE.read_text(), "hostile.php")
         yield served
@@ -38,5 +46,153 @@ def look(served, **more):
     return found
 
 
+def test_programs_do_not_have_the_connection(lwc):
+    """One that goes on in the background could read what others send over a connection that is kept, and answer them."""
+    lwc.start(children=1)
+    script = lwc.script("echo shell_exec('ls -l /proc/self/fd');")
+    with lwc.connect() as connection:
+        for _ in range(3):
+            connection.send_request(lwc.params(script), keep=True)
+            open_there = connection.read_response().text
+            assert "/proc/" in open_there and "socket:" not in open_there, open_there
+
+
+def test_signal_to_the_process_group(lwc):
+    """It reaches no other worker, so no other request. On engine kernel it does not even cost the one that sends it."""
+    lwc.start(children=2)
+    held = lwc.script("file_put_contents(ini_get('sys_temp_dir') . '/held', 'x'); usleep(500000); echo 'answered';")
+    pid = lwc.script("echo getmypid();")
+    before = {lwc.get(pid).text for _ in range(20)}
+    answers = []
+    meanwhile = threading.Thread(target=lambda: answers.append(lwc.get(held).text))
+    meanwhile.start()
+    lwc.wait_for_file("held")
+    with contextlib.suppress(ConnectionClosed):
+        assert lwc.get(lwc.script("posix_kill(0, SIGKILL); echo 'survived';")).status == 500
+    meanwhile.join(PATIENCE)
+    assert answers == ["answered"], lwc.daemon.logs()
+    after = {lwc.get(pid).text for _ in range(20)}
+    assert ENGINE != "kernel" or after <= before
+
+
 def test_other_pools_configuration_is_not_in_memory(open_pool):
     assert look(open_pool)["secrets"] == [OWN]
+
+
+@on_kernel
+def test_what_other_requests_had_is_not_in_memory(open_pool):
+    holding = open_pool.script("file_put_contents(ini_get('sys_temp_dir') . '/held', 'x'); $body = file_get_contents('php://input');"
+                               " while (!file_exists(ini_get('sys_temp_dir') . '/go')) usleep(10000); echo strlen($body);")
+    keeping = open_pool.script("class Kept { static $all = []; } Kept::$all[] = file_get_contents('php://input'); echo 'kept';")
+    for _ in range(4):
+        assert open_pool.get(keeping, body=b"TOPSECRET-earlier", HTTP_COOKIE="TOPSECRET-cookie").text == "kept"
+    meanwhile = threading.Thread(target=lambda: open_pool.get(holding, body=b"TOPSECRET-meanwhile", timeout=20 * PATIENCE))
+    meanwhile.start()
+    try:
+        open_pool.wait_for_file("held")
+        assert look(open_pool)["secrets"] == [OWN]
+    finally:
+        open_pool.file("go").touch()
+        meanwhile.join()
+
+
+@on_kernel
+def test_descriptors_of_the_server_are_not_open(open_pool):
+    descriptors = look(open_pool)["descriptors"]
+    streams = [one for one in descriptors if one["type"] == 1]
+    assert [one["listens"] for one in streams] == [0], descriptors  # its own connection, and nothing that listens
+    assert not [one for one in descriptors if one["is"].endswith(".log")], descriptors
+
+
+@on_kernel
+def test_of_the_scoreboard_only_the_own_request_can_be_written(open_pool):
+    shared = look(open_pool)["shared"]
+    kept = [one for one in shared if one["mode"] == "r--s"]
+    assert kept, shared
+    for one in kept:
+        assert not any(one[how] for how in ("written", "unprotected", "mapped again", "unmapped")), shared
+    assert [one["pages"] < 10 for one in shared if one["mode"] == "rw-s"] == [True], shared
+
+
+@on_kernel
+def test_memory_that_extensions_share_is_shared(space):
+    """The limit of all this, which the security model names: what opcache and APCu share is written to by every request."""
+    ini = {"ffi.enable": "1", "memory_limit": "-1", "apc.enabled": "0", "opcache.memory_consumption": "64"}
+    served = Served(space, LwcFpm).prepare(ini=ini, settings={"process.dumpable": "yes"}).start()
+    served.hostile = served.script(HOSTILE.read_text(), "hostile.php")
+    assert 64 << 8 in [one["pages"] for one in look(served)["shared"] if one["mode"] == "rw-s"]
+
+
+@on_kernel
+def test_contexts_cannot_be_used(open_pool):
+    contexts = look(open_pool)["contexts"]
+    assert contexts, "there is one that a request returns to"
+    assert not any(any(one.values()) for one in contexts), contexts
+
+
+@on_kernel
+def test_other_processes_cannot_be_looked_into(open_pool):
+    others = descendants_of(open_pool.daemon.pid)
+    found = look(open_pool, OTHERS=",".join(map(str, others)))
+    tried = {pid: one for pid, one in zip(others, found["processes"], strict=True) if pid != found["pid"]}
+    assert len(tried) == len(others) - 1 > 3
+    assert not any(any(one.values()) for one in tried.values()), tried
+
+
+NATIVE_CALLS = """
+    $c = FFI::cdef('void *mmap(void *, unsigned long, int, int, int, long); void *memcpy(void *, const char *, unsigned long);');
+    $function = function ($code) use ($c) {
+        $page = $c->mmap(null, 4096, 7, 0x22, -1, 0);
+        $c->memcpy($page, $code, strlen($code));
+        return FFI::cast('long (*)(long, long, long)', $page);
+    };
+    // The number and two arguments: into eax, ebx, ecx, int $0x80; into rax, rdi, rsi, syscall
+    $int80 = $function("\\x53\\x89\\xf8\\x89\\xf3\\x89\\xd1\\x31\\xd2\\xcd\\x80\\x48\\x98\\x5b\\xc3");
+    $syscall = $function("\\x48\\x89\\xf8\\x48\\x89\\xf7\\x48\\x89\\xd6\\x0f\\x05\\xc3");
+    """
+
+
+@on_kernel
+def test_calls_by_32_bit_numbers_are_refused(open_pool):
+    """What used to happen: the engine watched 64-bit numbers only, and by the others a request ended its worker or changed its priority for good."""
+    kill, getpid, umask, setpriority, x32 = 37, 20, 60, 97, 1 << 30
+    look_around = "echo json_encode([getmypid(), umask(), pcntl_getpriority()]);"
+    fresh = {open_pool.get(look_around).text for _ in range(10)}
+    answer = open_pool.get(NATIVE_CALLS + f"""
+        echo json_encode([$syscall(39, 0, 0) === getmypid(), $int80({getpid}, 0, 0), $int80({umask}, 0177, 0), $int80({setpriority}, 0, 0),
+                          $int80({kill}, getmypid(), 9), $syscall({x32} + 62, getmypid(), 9)]);""")
+    assert json.loads(answer.text) == [True] + [-errno.ENOSYS] * 5, answer
+    assert {open_pool.get(look_around).text for _ in range(10)} <= fresh
+
+
+@on_kernel
+def test_a_number_is_what_the_kernel_takes_of_it(open_pool):
+    """What used to happen: the kernel looks at 32 bits of a call's number, the engine compared 64 and did not know SIGKILL to the worker itself."""
+    pids = {open_pool.get("echo getmypid();").text for _ in range(10)}
+    answer = open_pool.get(NATIVE_CALLS + "$syscall(0x500000000 + 62, getmypid(), 9); echo 'survived';")
+    assert answer.status == 500 and "survived" not in answer.text, answer
+    assert {open_pool.get("echo getmypid();").text for _ in range(10)} <= pids
+
+
+@on_kernel
+def test_a_process_left_behind_does_not_reach_later_requests_descriptors(space):
+    """What is open at the snapshot is open once, for one request after the other, until one of them has left somebody who has it too."""
+    served = Served(space, LwcFpm).prepare(children=1, ini={"ffi.enable": "1"}).start()
+    flags = "$c = FFI::cdef('int fcntl(int, int, ...); int fork(void); int setsid(void); int usleep(unsigned); void _exit(int);" \
+            " int waitpid(int, int *, int);'); $data = ini_get('sys_temp_dir');"
+    assert served.get(flags + "if (!($p = $c->fork())) { $c->setsid(); if ($c->fork()) $c->_exit(0);"
+                      " while (!file_exists(\"$data/go\")) $c->usleep(10000);"
+                      " touch($c->fcntl(0, 4, 02000) ? \"$data/failed\" : \"$data/done\"); $c->_exit(0); }"
+                      " $c->waitpid($p, null, 0); echo 'left';").text == "left"
+    answer = served.get(flags + "$was = $c->fcntl(0, 3); touch(\"$data/go\"); while (!file_exists(\"$data/done\")) { clearstatcache(); usleep(10000); }"
+                        " echo json_encode([$was & 02000, $c->fcntl(0, 3) & 02000]);")
+    assert json.loads(answer.text) == [0, 0], answer
+
+
+@on_kernel
+def test_the_worker_goes_on(open_pool):
+    good = open_pool.script("echo getmypid();")
+    workers = {open_pool.get(good).text for _ in range(10)}
+    for _ in range(3):
+        look(open_pool)
+    assert {open_pool.get(good).text for _ in range(10)} <= workers

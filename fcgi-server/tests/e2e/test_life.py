@@ -124,6 +124,24 @@ def test_not_as_root(fresh):
         assert f"NOTICE: [pool www] '{key}' directive is ignored when FPM is not running as root" in log
 
 
+@pytest.mark.parametrize("number, done", [(signal.SIGUSR1, "error log file re-opened"), (signal.SIGUSR2, "Reloading in progress")],
+                         ids=["USR1", "USR2"])
+def test_signal_while_it_starts(fresh, number, done):
+    """It is obeyed when there is somebody to do so. (Preloading runs while PHP starts; as root it would in another process.)"""
+    preload, sent = fresh.space.path / "preload.php", fresh.space.path / "sent"
+    preload.write_text(f"<?php if (!file_exists('{sent}')) {{ touch('{sent}'); posix_kill(getmypid(), {int(number)}); }}")
+    fresh.prepare(1, ini={"opcache.enable": 1, "opcache.preload": str(preload)})
+    for path in (fresh.space.path, *fresh.space.path.iterdir()):
+        shutil.chown(path, USER, USER)
+    fresh.daemon.process_options = {"user": USER, "group": USER, "extra_groups": []}
+    fresh.daemon.start()
+    fresh.wait_for_log(done)
+    assert sent.exists()
+    if number == signal.SIGUSR2:
+        assert wait_until(lambda: "ready to handle" in fresh.daemon.log().partition("reloading: execvp(")[2], PATIENCE)
+    assert fresh.get("echo 'served';").text == "served"
+
+
 def test_prefix(fresh):
     """Relative names of files and sockets begin there."""
     (fresh.space.path / "p").mkdir()
@@ -209,18 +227,41 @@ def test_modules_and_information(fresh):
     assert status == 0 and re.search(r"PHP 8\.2\.\d+ \(fpm-fcgi\)", version) is not None
 
 
+@pytest.mark.parametrize("words, loaded, precision", [
+    ("", "/etc/php/8.2/fpm/php.ini", "14"), ("-n", "(none)", "14"), ("-c DIR", "DIR/php.ini", "11"),
+    ("-c DIR/php.ini", "DIR/php.ini", "11"), ("-n -c DIR", "DIR/php.ini", "11"), ("-n -c DIR/none", "(none)", "14"),
+    ("-c DIR -d precision=12", "DIR/php.ini", "12")])
+def test_which_php_ini_is_read(fresh, words, loaded, precision):
+    fresh.prepare(1)
+    fresh.space.write("php.ini", "precision = 11\n")
+    fill = lambda text: text.replace("DIR", str(fresh.space.path))
+    status, information, _ = run(fresh, *fill(words).split(), "-i")
+    assert status == 0
+    assert f"Loaded Configuration File => {fill(loaded)}\n" in information
+    assert f"precision => {precision} => {precision}\n" in information
+
+
 def test_the_sockets_mode(fresh):
     fresh.start(1, settings={"listen.mode": "0604"})
     assert stat.S_IMODE(os.stat(fresh.address).st_mode) == 0o604
     assert grp.getgrgid(os.stat(fresh.address).st_gid).gr_name == USER
 
 
-def test_chroot_that_the_engine_cannot_work_in(lwc):
-    """No engine but the one that was asked for is taken."""
-    inside = lwc.space.path / "inside"
-    inside.mkdir()
-    lwc.prepare(1, settings={"chroot": str(inside), "chdir": "/"}, lwc={"engine": "rollback"})
-    lwc.daemon.launch()
-    assert lwc.daemon.wait() == 78
-    assert "ERROR: [pool www] engine 'rollback' cannot work here" in lwc.daemon.log()
-    assert "/proc/self/pagemap" in lwc.daemon.log()
+@pytest.mark.parametrize("interval, monitor", [(None, "systemd monitor interval set to 10000ms"), ("0", "systemd monitor disabled")])
+def test_log_of_a_life(fresh, interval, monitor):
+    """Every line, from start over rotation and reload to the end; tools read them."""
+    fresh.start(1, global_settings={"systemd_interval": interval} if interval else {})
+    fresh.wait_for_log(monitor)
+    fresh.daemon.signal(signal.SIGUSR1)
+    fresh.wait_for_log("error log file re-opened")
+    fresh.daemon.reload()
+    assert wait_until(lambda: fresh.daemon.log().count(monitor) == 2, PATIENCE), fresh.daemon.log()
+    fresh.daemon.stop()
+    begin = [f"fpm is running, pid {fresh.daemon.pid}", "ready to handle connections", monitor]
+    command = ", ".join(f'"{word}"' for word in fresh.daemon.command())
+    lines = re.findall(r"^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\] NOTICE: (.*)$", fresh.daemon.log(), re.MULTILINE)
+    assert len(lines) == fresh.daemon.log().count("\n")
+    assert [re.sub(r"fd=\d+", "fd=N", line) for line in lines] == [
+        *begin, "error log file re-opened", "Reloading in progress ...",
+        f'reloading: execvp("{fresh.daemon.command()[0]}", {{{command}}})',
+        f'using inherited socket fd=N, "{fresh.address}"', *begin, "Terminating ...", "exiting, bye-bye!"]

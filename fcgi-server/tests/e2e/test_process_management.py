@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Pool
+from harness import Pool, unused_port
 from harness.fastcgi import ConnectionClosed, request
 from harness.processes import wait_until
 
@@ -20,8 +20,9 @@ from .served import PATIENCE
 from .busy import Busy, status, wait_for_status
 
 STATUS = {"pm.status_path": "/status"}
-OWN = STATUS | {"pm.status_listen": "127.0.0.1:19761"}
-WHERE = {"address": ("127.0.0.1", 19761)}
+OWN_PORT = unused_port()
+OWN = STATUS | {"pm.status_listen": f"127.0.0.1:{OWN_PORT}"}
+WHERE = {"address": ("127.0.0.1", OWN_PORT)}
 DYNAMIC = {"pm": "dynamic", "pm.max_children": 6, "pm.start_servers": 2, "pm.min_spare_servers": 1,
            "pm.max_spare_servers": 3}
 LIVED = r"after \d+\.\d{6} seconds from start"
@@ -54,6 +55,20 @@ def test_max_children_is_told_once(fresh):
         time.sleep(2.5)  # two rounds of the process manager
         assert status(fresh, **WHERE)["max children reached"] == 1
     assert fresh.daemon.log().count("WARNING: [pool www] server reached pm.max_children setting (3), consider raising it") == 1
+
+
+@pytest.mark.parametrize("rate, warned", [(2, False), (8, True)])
+def test_max_spawn_rate(fresh, rate, warned):
+    """Workers come in ones, twos, fours, eights: as many at a time as it says. Eight of them are worth a warning."""
+    fresh.start(settings=OWN | {"pm": "dynamic", "pm.max_children": 30, "pm.start_servers": 10, "pm.min_spare_servers": 10,
+                                "pm.max_spare_servers": 12, "pm.max_spawn_rate": rate})
+    wait_for_status(fresh, lambda page: page["idle processes"] == 10, **WHERE)
+    with Busy(fresh, 10):
+        wait_for_status(fresh, lambda page: page["active processes"] == 10 and page["idle processes"] >= 10, **WHERE)
+    found = re.findall(r"WARNING: \[pool www\] seems busy \(you may need to increase pm\.start_servers, or "
+                       r"pm\.min/max_spare_servers\), spawning 8 children, there are \d+ idle, and \d+ total children",
+                       fresh.daemon.log())
+    assert bool(found) == warned, fresh.daemon.log()
 
 
 def test_ondemand(fresh):
@@ -184,11 +199,17 @@ def test_several_pools(fresh):
     assert json.loads(second)[0] == 65534
 
 
+def titled(served):
+    """{pid: what ps shows}, without the name of the program, of the master and all below it that has not ended meanwhile."""
+    found = {}
+    for pid in served.processes():
+        with contextlib.suppress(OSError):
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip().partition(": ")[2]
+    return {pid: title for pid, title in found.items() if title}
+
+
 def titles(served):
-    """What ps shows of the master and all below it, without the name of the program."""
-    lines = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-             for pid in served.processes()]
-    return [line.partition(": ")[2] for line in lines]
+    return list(titled(served).values())
 
 
 def test_titles(fresh):
@@ -212,3 +233,16 @@ def test_title_of_a_snapshot(lwc):
     lwc.start(1, lwc={"warmup": [script]})
     assert lwc.get(script).text == "there"
     assert sorted(titles(lwc)[1:]) == ["pool www", "pool www", "pool www, base template", f"pool www, snapshot of {script}"]
+
+
+def test_more_workers_than_can_be_asked_for_at_once(fresh):
+    """As many as are configured, at the start and after all were killed at once."""
+    fresh.start(320, settings=OWN)
+    workers = lambda: [pid for pid, title in titled(fresh).items() if title == "pool www"]
+    assert wait_until(lambda: len(workers()) == 320, 2 * PATIENCE), len(workers())
+    for pid in workers():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: fresh.daemon.log().count("exited on signal 9 (SIGKILL)") == 320, 2 * PATIENCE)
+    assert wait_until(lambda: len(workers()) == 320, 2 * PATIENCE), len(workers())
+    assert fresh.get("echo 'served';").text == "served"
+    assert "ERROR" not in fresh.daemon.log()

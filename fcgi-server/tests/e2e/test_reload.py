@@ -4,11 +4,13 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
-from harness.fastcgi import ConnectionClosed
-from harness.processes import children_of, descendants_of, process_tree, wait_until
+from harness.daemons import USER
+from harness.fastcgi import Connection, ConnectionClosed, script_params
+from harness.processes import children_of, descendants_of, process_tree, wait_until, waits_in
 
 from .load import Load, reload_and_wait
 from .served import PATIENCE
@@ -18,7 +20,6 @@ def start(served, **more):
     """php-fpm waits for running requests only where it is told to; here that is the default."""
     return served.start(children=2, global_settings=None if served.is_ours else {"process_control_timeout": "20s"},
                         **more)
-
 
 
 def test_reload_under_load(fresh):
@@ -43,6 +44,20 @@ def test_reload_of_snapshots_under_load(lwc):
             load.goes_on()
     assert (load.lost, load.refused) == ([], 0)
     assert lwc.get(script).text == "warm"
+
+
+@pytest.mark.parametrize("told", [signal.SIGQUIT, signal.SIGUSR1], ids=["to stop", "of new log files"])
+def test_signal_between_a_connection_and_its_first_byte(lwc, told):
+    """nginx connects first and writes then; a reload in between made it answer 502."""
+    lwc.start(children=1)
+    script = lwc.script("echo 'answer';")
+    worker = worker_that_waits(lwc)
+    with Connection(lwc.daemon.socket) as connection:
+        assert wait_until(lambda: waits_in(worker, "poll"), PATIENCE)
+        os.kill(worker, told)
+        assert wait_until(lambda: not pending(worker, told), PATIENCE)
+        connection.send_request(script_params(script))
+        assert connection.read_response().text == "answer"
 
 
 def test_reload_leaves_no_worker_that_was_just_being_made(lwc):
@@ -76,6 +91,30 @@ def test_reload_takes_the_new_configuration(fresh):
     assert wait_until(lambda: fresh.get(script).text == "new", PATIENCE)
 
 
+@pytest.mark.parametrize("how", ["SIG_IGN", "fn() => null"], ids=["ignores it", "handles it"])
+def test_request_that_keeps_the_signal_from_its_worker(lwc, how):
+    """Its worker did not hear of the reload, and served the old configuration for good."""
+    lwc.start(children=1, settings={"env[WHICH]": "old"})
+    which = lwc.script("echo getenv('WHICH');")
+    keeps = lwc.script(f"""
+        pcntl_async_signals(true);
+        pcntl_signal(SIGQUIT, {how});
+        file_put_contents(ini_get('sys_temp_dir') . '/begun', '1');
+        while (!file_exists(ini_get('sys_temp_dir') . '/finish')) usleep(1000);
+        echo 'finished';""", "keeps.php")
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(keeps))
+        lwc.wait_for_file("begun")
+        old = set(children_of(lwc.daemon.pid))
+        lwc.daemon.pools[0].settings["env[WHICH]"] = "new"
+        lwc.daemon.write_config()
+        reload_and_wait(lwc)
+        lwc.file("finish").write_text("1")
+        assert connection.read_response().text == "finished"
+    assert wait_until(lambda: not old & set(children_of(lwc.daemon.pid)), PATIENCE)
+    assert {lwc.get(which).text for _ in range(20)} == {"new"}
+
+
 def test_who_connects_after_ready_meets_the_new_configuration(fresh):
     """No worker of before takes a connection any more, however soon it comes."""
     fresh.start(children=4, settings={"env[WHICH]": "0"})
@@ -104,7 +143,7 @@ def test_what_old_workers_say_is_in_the_log(lwc):
         reload_and_wait(lwc)
         lwc.file("finish").write_text("1")
         assert connection.read_response().status == 500
-    log = lwc.wait_for_log("killed by signal 11")
+    log = lwc.wait_for_log("exited on signal 11 (SIGSEGV)")
     assert re.search(r'WARNING: \[pool www\] child \d+ said into stderr: "said after the reload"', log)
 
 
@@ -132,9 +171,22 @@ def test_reload_with_a_broken_configuration_keeps_the_old_one_running(lwc):
     good = lwc.daemon.config_path.read_text()
     lwc.daemon.config_path.write_text(good + "\nnonsense = 1\n")
     lwc.daemon.reload()
-    lwc.wait_for_log("still running with the old one")
+    log = lwc.wait_for_log("still running with the old one")
+    assert "unknown entry 'nonsense'" in log and "test is successful" not in log
     assert [lwc.get("echo 'on';").text for _ in range(5)] == ["on"] * 5
     lwc.daemon.config_path.write_text(good)
+    reload_and_wait(lwc)
+    assert lwc.get("echo 'on';").text == "on"
+
+
+def test_reload_with_a_php_that_cannot_start_keeps_the_old_one_running(lwc):
+    """Also what php.ini asks for is tried before the old daemon is given up."""
+    lwc.start(children=2)
+    lwc.daemon.set_ini({"opcache.enable": 1, "opcache.preload": "/no/such/file.php", "opcache.preload_user": USER})
+    lwc.daemon.reload()
+    assert "/no/such/file.php" in lwc.wait_for_log("still running with the old one")
+    assert lwc.get("echo 'on';").text == "on"
+    lwc.daemon.set_ini({})
     reload_and_wait(lwc)
     assert lwc.get("echo 'on';").text == "on"
 
@@ -178,6 +230,20 @@ def test_termination_ends_at_once(fresh):
         assert fresh.daemon.stop(signal.SIGTERM) == 0
         with pytest.raises((ConnectionClosed, ConnectionError)):
             connection.read_response()
+
+
+def worker_that_waits(lwc):
+    """The pid of the one worker, once it waits for a connection."""
+    waiting = []
+    assert wait_until(lambda: waiting.extend(pid for pid in children_of(lwc.daemon.pid) if waits_in(pid, "accept4"))
+                      or waiting, PATIENCE)
+    return waiting[0]
+
+
+def pending(pid, told):
+    """Whether a signal has been sent to a process and not been taken yet."""
+    waiting = re.search(r"^ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+    return int(waiting, 16) >> (told - 1) & 1
 
 
 def all_gone(pids):

@@ -44,7 +44,8 @@ def answer(connection):
 
 
 def test_ready_reload_and_stop_are_told(unit):
-    unit.start()
+    unit.start()  # the log says it first
+    assert wait_until(lambda: unit.manager.heard("READY"), PATIENCE)
     ready = unit.manager.heard("READY", "1")
     assert [one["MAINPID"] for one in ready] == [str(unit.daemon.pid)]
     assert ready[0]["STATUS"] == "Ready to handle connections"

@@ -151,9 +151,11 @@ def test_exit_error_and_streaming_in_a_child(lwc):
         assert len(lwc.get(script, query="do=stream").body) == 200_000
 
 
-def test_output_of_the_warm_up_is_not_sent_to_anybody(lwc):
-    script = warm(lwc, "echo 'warm-up output'; header('X-Warm: 1'); http_response_code(418); setcookie('w', '1');"
-                       " lwc_snapshot(); echo 'own';")
+@pytest.mark.parametrize("output", ["echo 'warm-up output';", "echo str_repeat('x', 1_000_000);",
+                                    "ob_end_flush(); echo 'x'; flush();", "echo 'x'; fastcgi_finish_request();"])
+def test_output_of_the_warm_up_is_not_sent_to_anybody(lwc, output):
+    """However much it is, and whether the script insists; a warm-up that wrote past PHP's buffer used to crash."""
+    script = warm(lwc, f"header('X-Warm: 1'); http_response_code(418); setcookie('w', '1'); {output} lwc_snapshot(); echo 'own';")
     for _ in range(3):
         answer = lwc.get(script)
         assert (answer.status, answer.text, answer.header("X-Warm"), answer.header("Set-Cookie")) == \
@@ -299,16 +301,21 @@ def test_warm_up_that_never_reaches_the_call(lwc):
     script = lwc.script("if (lwc_warming_up()) exit; echo json_encode(['resumed' => lwc_snapshot()]);", "front.php")
     lwc.start(lwc={"warmup": [script]})
     assert resumed(lwc, script) is False
-    assert script in lwc.wait_for_log("no snapshot of")
+    lwc.wait_for_log(f"no snapshot of '{script}': the warm-up of {script} ended before lwc_snapshot()")
 
 
-@pytest.mark.parametrize("trouble", ["nowhere();", "throw new Exception('x');", "posix_kill(getmypid(), 11);"])
-def test_warm_up_that_fails(lwc, trouble):
+@pytest.mark.parametrize("trouble, reason", [
+    ("nowhere();", "ended before lwc_snapshot(): Uncaught Error: Call to undefined function nowhere()"),
+    ("throw new Exception('x');", "ended before lwc_snapshot(): Uncaught Exception: x"),
+    ("http_response_code(404); exit('gone');", "ended before lwc_snapshot(); it answered with status 404"),
+    ("posix_kill(getmypid(), 11);", "its warm-up ended early (on signal 11 (SIGSEGV))")])
+def test_warm_up_that_fails(lwc, trouble, reason):
     script = lwc.script(f"if (lwc_warming_up()) {{ {trouble} }} echo json_encode(['resumed' => lwc_snapshot()]);",
                         "front.php")
     lwc.start(lwc={"warmup": [script]})
     assert [resumed(lwc, script) for _ in range(3)] == [False] * 3
-    assert script in lwc.wait_for_log("no snapshot of")
+    line = next(line for line in lwc.wait_for_log("no snapshot of").splitlines() if f"no snapshot of '{script}'" in line)
+    assert reason in line
 
 
 # Companions
@@ -382,6 +389,18 @@ def test_changed_file_rebuilds_the_snapshot(lwc):
     assert wait_until(rebuilt, PATIENCE), lwc.daemon.logs()
     assert {a["part"] for a in answers} <= {"old", "new and longer"}
     assert all(json.loads(lwc.get(script).text)["part"] == "new and longer" for _ in range(20))
+
+
+def test_user_ini_and_the_snapshot(lwc):
+    """A snapshot is made with what .user.ini says, and again when that has changed; no request sees the old values."""
+    lwc.script("user_agent = old", "own/.user.ini")
+    script = lwc.script("$before = ini_get('user_agent'); $r = lwc_snapshot();"
+                        " echo json_encode([$r, $before, ini_get('user_agent')]);", "own/front.php")
+    lwc.start(children=1, lwc={"warmup": [script]}, ini={"user_ini.cache_ttl": "0", "opcache.revalidate_freq": "1"})
+    assert json.loads(lwc.get(script).text) == [True, "old", "old"]
+    lwc.replace(lwc.root / "own/.user.ini", "user_agent = new")
+    assert json.loads(lwc.get(script).text)[2] == "new"
+    assert wait_until(lambda: json.loads(lwc.get(script).text) == [True, "new", "new"], PATIENCE), lwc.daemon.logs()
 
 
 def test_files_that_the_warm_up_has_written_are_not_changes(lwc):
@@ -556,16 +575,23 @@ def test_offset_of_an_allowed_file(lwc):
         assert json.loads(lwc.get(script).text) == {"resumed": True, "next": "234"}
 
 
-def test_child_processes_and_threads_are_refused(lwc):
-    script = lwc.script("""
-        if (lwc_warming_up()) {
-            FFI::cdef('int fork(void); int pause(void);')->fork() ?: FFI::cdef('int pause(void);')->pause();
-        }
+@pytest.mark.parametrize("what", ["child process", "thread"])
+def test_refusal_of_what_runs_beside(lwc, what):
+    start = {
+        "child process": "$c->fork() ?: $c->pause();",
+        "thread": "$t = FFI::new('unsigned long'); $c->pthread_create(FFI::addr($t), null, $c->dlsym(null, 'pause'), null);",
+    }[what]
+    script = lwc.script(f"""
+        if (lwc_warming_up()) {{
+            $c = FFI::cdef('int fork(void); int pause(void); void *dlsym(void *, const char *);'
+                . ' int pthread_create(unsigned long *, void *, void *, void *);');
+            {start}
+        }}
         echo json_encode(['resumed' => lwc_snapshot()]);
         """, "front.php")
     lwc.start(lwc={"warmup": [script]}, ini={"ffi.enable": "1"})
     assert resumed(lwc, script) is False
-    assert "child process" in lwc.wait_for_log("no snapshot of")
+    assert what in lwc.wait_for_log("no snapshot of")
 
 
 # Under load
@@ -583,3 +609,24 @@ def test_first_requests_all_at_once(lwc):
     assert len(answers) == 40
     wait_for_resumed(lwc, script)
     assert lwc.daemon.log().count("is ready, pid") == 1
+
+
+def test_memory_of_the_snapshot_that_a_request_drops(lwc):
+    """It reads zeros as anywhere else, and is there again for the next request."""
+    script = lwc.script("""
+        $size = 4 << 20;
+        $memory = FFI::new("char[$size]");
+        FFI::memset($memory, 97, $size);
+        $at = FFI::cast('char *', FFI::addr($memory));
+        $first = 4096 - FFI::cast('uintptr_t', $at)->cdata % 4096;
+        if (!lwc_snapshot()) exit('cold');
+        $look = fn () => [ord($memory[$first]), ord($memory[$first + 65535]), ord($memory[$first + 65536])];
+        $before = $look();
+        FFI::cdef('int madvise(void *, size_t, int);')->madvise($at + $first, 65536, 4);  // MADV_DONTNEED
+        $dropped = $look();
+        $memory[$first] = "b";
+        echo json_encode([$before, $dropped, $look()]);
+        """, "front.php")
+    lwc.start(children=1, ini={"ffi.enable": "1"}, lwc={"warmup": [script]})
+    for _ in range(3):
+        assert json.loads(lwc.get(script).text) == [[97, 97, 97], [0, 0, 97], [98, 0, 97]]

@@ -83,7 +83,7 @@ def test_the_page_is_php_fpms(both, form, full):
 def test_well_formed_with_all_that_is_ours(both):
     for query in ("full", "lwc"):
         page = status(both[1], query=f"json&{query}")
-        assert {"engine", "pages written", "undo time", "taints", "faults", "snapshots"} <= page["lwc"].keys()
+        assert {"engine", "pages written", "page faults", "undo time", "taints", "faults", "snapshots"} <= page["lwc"].keys()
         root = ElementTree.fromstring(own_page(both[1], query=f"xml&{query}").text)
         assert root.findtext("lwc/engine") == page["lwc"]["engine"]
         metrics = own_page(both[1], query=f"openmetrics&{query}").text

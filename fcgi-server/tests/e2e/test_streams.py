@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import unused_port
 from harness.fastcgi import (ABORT_REQUEST, END_REQUEST, GET_VALUES, GET_VALUES_RESULT, PARAMS, STDIN, STDOUT, UNKNOWN_TYPE,
                              begin_record, decode_params, encode_params, params_records, record, stdin_records)
 from harness.processes import wait_until
@@ -269,10 +270,7 @@ def test_many_clients_each_get_their_own_answer(served):
 
 
 def test_tcp(fresh):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    fresh.start(listen=f"127.0.0.1:{port}")
+    fresh.start(listen=f"127.0.0.1:{unused_port()}")
     script = fresh.script("echo 'ok', file_get_contents('php://input');")
     with fresh.connect() as connection:
         for _ in range(3):

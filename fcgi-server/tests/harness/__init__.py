@@ -9,12 +9,12 @@
 Leaving the workspace stops whatever still runs, last started first, and raises Leak when a process is left over.
 """
 
-from .client import Answer, HttpClient
+from .client import Answer, HttpClient, unused_port
 from .daemons import LwcFpm, Nginx, PhpFpm, Pool, Site, lwc_binary
 from .processes import Leak, NotReady, Service, children_of, descendants_of, open_descriptors
 from .workspace import Workspace
 
 __all__ = [
     "Answer", "HttpClient", "Leak", "LwcFpm", "Nginx", "NotReady", "PhpFpm", "Pool", "Service", "Site", "Workspace",
-    "children_of", "descendants_of", "lwc_binary", "open_descriptors",
+    "children_of", "descendants_of", "lwc_binary", "open_descriptors", "unused_port",
 ]

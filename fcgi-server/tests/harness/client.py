@@ -8,6 +8,13 @@ from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 
 
+def unused_port():
+    """A TCP port of the loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @dataclass
 class Answer:
     status: int

@@ -57,6 +57,15 @@ def children_of(pid):
     return sorted(child for child, (parent, state, _) in process_tree().items() if parent == pid and state != "Z")
 
 
+# x86-64's numbers of the system calls that tests wait for.
+SYSCALLS = {"poll": 7, "accept4": 288}
+
+
+def waits_in(pid, call):
+    """Whether a process sleeps in this system call."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0] == str(SYSCALLS[call])
+
+
 def descendants_of(pid):
     tree = process_tree()
     found, todo = [], [pid]
@@ -201,13 +210,17 @@ def reap_orphans(known, newer_than, grace=5):
                 if parent == os.getpid() and pid not in known and pid not in newer_than]
 
     wait_until(lambda: all(state == "Z" for _, state in orphans()), grace)
-    leaked = []
-    for pid, state in orphans():
-        if state != "Z":
-            leaked.append(describe(pid))
-            _kill(pid)
-        try:
-            os.waitpid(pid, 0)
-        except ChildProcessError:
-            pass
-    return leaked
+    leaked = [(pid, describe(pid)) for pid, state in orphans() if state != "Z"]
+    for pid, _ in leaked:
+        _kill(pid)
+    # Whichever is ready: the first process of a PID namespace waits until all others of it are reaped.
+    wait_until(lambda: all([_reap(pid) for pid, _ in orphans()]), grace)
+    return [text for _, text in leaked]
+
+
+def _reap(pid):
+    """Whether an ended child is gone now."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True

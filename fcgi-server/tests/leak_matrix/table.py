@@ -2,6 +2,7 @@
 """docs/leak-matrix.md: written from a real run, read back by the tests.
 
     fcgi-server/tests/leak_matrix/write-table [ENGINE...]     (default: every engine that the table has)
+    kernel/vm/run --timeout 0 --mem 3G --write docs -- fcgi-server/tests/leak_matrix/write-table kernel
 
 Columns of engines that are not named are kept as they stand.
 """
@@ -17,7 +18,7 @@ from .matrix import MATRIX
 from .run_case import ISOLATING, PHP_FPM, VARIANTS, run_case
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs/leak-matrix.md"
-ENGINES = (PHP_FPM, "none", "fork", "rollback")
+ENGINES = (PHP_FPM, "none", "fork", "rollback", "kernel")
 HEAD = ["Kind of state", "Case"]
 Rows = dict[tuple[str, str], dict[str, str]]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package under test, and a Debian to put it in."""
+"""A Debian of its own, and the package under test to put in it."""
 
 import os
 from pathlib import Path

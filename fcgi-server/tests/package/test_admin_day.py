@@ -46,8 +46,8 @@ echo "release $release by $served_by";
 class Visitors:
     """They ask for the front page in a loop while something is done."""
 
-    def __init__(self, site, count=4):
-        self.site, self.answers, self.failed = site, [], []
+    def __init__(self, debian, site, count=4):
+        self.debian, self.site, self.answers, self.failed = debian, site, [], []
         self._end = threading.Event()
         self._threads = [threading.Thread(target=self._visit) for _ in range(count)]
 
@@ -81,7 +81,7 @@ class Visitors:
         for thread in self._threads:
             thread.join()
         if kind is None:
-            assert self.failed == []
+            assert self.failed == [], self.debian.read("/var/log/nginx/error.log")[-2000:] + log(self.debian)[-4000:]
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,15 @@ def switch_to(debian, number):
     debian.run(f"ln -sfn releases/{number} /srv/app/next && mv -T /srv/app/next /srv/app/current")
 
 
+def change_site(debian, pattern, text):
+    """Returns when nginx has no process any more that knows the site as it was."""
+    before = set(debian.run("pgrep -f '^nginx: worker'").split())
+    debian.run(f"sed -i 's|{pattern}|{text}|' /etc/nginx/sites-enabled/default && nginx -t -q && nginx -s reload")
+    assert wait_until(lambda: not before & set(debian.run("pgrep -f '^nginx: worker'").split()), PATIENCE)
+
+
 def pass_to(debian, socket):
-    debian.run(f"sed -i 's|fastcgi_pass .*|fastcgi_pass unix:{socket};|' /etc/nginx/sites-enabled/default && "
-               "nginx -t -q && nginx -s reload")
+    change_site(debian, "fastcgi_pass .*", f"fastcgi_pass unix:{socket};")
 
 
 def set_in_pool(debian, **settings):
@@ -146,7 +152,7 @@ def test_the_site_runs_on_php_fpm(steps, debian, fpm, site):
 
 
 def test_moving_over(steps, debian, deb, fpm, lwc, site):
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         install(debian, deb)
         debian.run(r"sed 's|^listen = .*|listen = /run/lwc-fpm/$pool.sock|' /etc/php/8.2/fpm/pool.d/www.conf "
                    "> /etc/lwc-fpm/pool.d/www.conf")
@@ -159,8 +165,8 @@ def test_moving_over(steps, debian, deb, fpm, lwc, site):
     assert "of '/srv/app/releases/1/public/index.php' is ready" in log(debian)
 
 
-def test_reload_during_load(steps, lwc, site):
-    with Visitors(site) as visitors:
+def test_reload_during_load(steps, debian, lwc, site):
+    with Visitors(debian, site) as visitors:
         for _ in range(5):
             assert lwc.reload()
             visitors.go_on()
@@ -168,14 +174,14 @@ def test_reload_during_load(steps, lwc, site):
 
 def test_new_release_by_switching_a_link(steps, debian, site):
     release(debian, 2)
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         switch_to(debian, 2)
         visitors.see("release 2 by lwc-fpm")
 
 
 def test_new_release_in_place(steps, debian, site):
     """Files replaced one by one, as rsync does it."""
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         debian.write("/srv/app/releases/2/release.php.new", "<?php $release = 3;")
         debian.run("cd /srv/app/releases/2 && touch -d 2003-01-01 release.php.new && mv release.php.new release.php")
         visitors.see("release 3 by lwc-fpm")
@@ -183,10 +189,9 @@ def test_new_release_in_place(steps, debian, site):
 
 def test_new_release_where_nginx_passes_the_link(steps, debian, lwc, site):
     """With $document_root, opcache goes on with the old release until the reload, as under php-fpm."""
-    site_file = "/etc/nginx/sites-enabled/default"
-    debian.run(f"sed -i 's|realpath_root|document_root|' {site_file} && nginx -s reload")
+    change_site(debian, "realpath_root", "document_root")
     release(debian, 4)
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         visitors.go_on()
         switch_to(debian, 4)
         visitors.go_on()
@@ -195,14 +200,14 @@ def test_new_release_where_nginx_passes_the_link(steps, debian, lwc, site):
         switch_to(debian, 2)
         assert lwc.reload()
         visitors.see("release 3 by lwc-fpm")
-    debian.run(f"sed -i 's|document_root|realpath_root|' {site_file} && nginx -s reload")
+    change_site(debian, "document_root", "realpath_root")
 
 
 def test_logs_are_rotated(steps, debian, lwc, site):
     set_in_pool(debian, **{"access.log": "/var/log/lwc-fpm.www.access.log"})
     assert lwc.reload()
     access = "/var/log/lwc-fpm.www.access.log"
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         assert wait_until(lambda: debian.read(access), PATIENCE)
         debian.run("logrotate -f /etc/logrotate.d/lwc-fpm")
         visitors.go_on()
@@ -251,7 +256,7 @@ def test_full_disk(steps, debian, lwc, site):
     debian.run("mkdir -p /var/log/small && mount -t tmpfs -o size=64k tmpfs /var/log/small")
     set_in_pool(debian, **{"access.log": "/var/log/small/access.log"})
     assert lwc.reload()
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         debian.run("dd if=/dev/zero of=/var/log/small/fill bs=1k count=100", check=False)
         visitors.go_on(100)
         debian.run("rm /var/log/small/fill && : > /var/log/small/access.log")
@@ -260,7 +265,7 @@ def test_full_disk(steps, debian, lwc, site):
 
 
 def test_mistake_in_the_configuration_costs_nothing(steps, debian, lwc, site):
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         set_in_pool(debian, pm="as you like")
         assert lwc.reload() is False
         visitors.go_on()
@@ -275,7 +280,7 @@ def program(debian, lwc):
 
 def test_upgrade_and_rollback_of_the_package(steps, debian, deb, lwc, site):
     newer = newer_package(deb, debian.space.path, "0.1.0-2")
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         for package, version in ((newer, "0.1.0-2"), (deb, "0.1.0-1")):
             install(debian, package)
             assert debian.run("dpkg-query -W -f '${Version}' lwc-fpm") == version
@@ -288,7 +293,7 @@ def test_upgrade_and_rollback_of_the_package(steps, debian, deb, lwc, site):
 
 
 def test_the_way_back(steps, debian, fpm, lwc, site):
-    with Visitors(site) as visitors:
+    with Visitors(debian, site) as visitors:
         fpm.start()
         pass_to(debian, FPM_SOCKET)
         visitors.see("release 3 by php-fpm")

@@ -94,7 +94,9 @@ TEST(CarryOut, ReturnsExitStatuses) {
   informers.info = [] { return 3; };
   informers.version = [] { return std::string("version\n"); };
   informers.probe = [] {
-    return std::vector<EngineProbe>{{"kernel", false, "no CONFIG_LWC"}, {"fork", true, "clone"}};
+    return std::vector<EngineProbe>{{"kernel", true, "not for auto", false},
+                                    {"rollback", false, "not here", true},
+                                    {"fork", true, "clone", true}};
   };
   EXPECT_EQ(carry_out(parse({}), informers), std::nullopt);
   EXPECT_EQ(carry_out(parse({"-t"}), informers), std::nullopt);
@@ -107,7 +109,8 @@ TEST(CarryOut, ReturnsExitStatuses) {
   testing::internal::CaptureStdout();
   EXPECT_EQ(carry_out(parse({"--probe"}), informers), kExitOk);
   EXPECT_EQ(testing::internal::GetCapturedStdout(),
-            "kernel    no   no CONFIG_LWC\nfork      yes  clone (what auto takes)\n");
+            "kernel    yes  not for auto\nrollback  no   not here\nfork      yes  clone (what auto "
+            "takes)\n");
 
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();

@@ -77,20 +77,21 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(www.lwc_engine, "auto");
   EXPECT_TRUE(www.lwc_snapshots);
   EXPECT_EQ(www.lwc_max_snapshots, 16);
-  EXPECT_FALSE(www.lwc_kill_background);
+  EXPECT_EQ(www.lwc_memory_limit, 0U);
   EXPECT_TRUE(www.lwc_warmup.empty());
 }
 
 TEST_F(ConfigTest, OwnKeys) {
   const PoolConfig www = load_pool(
-      "lwc.engine = Rollback\nlwc.snapshots = no\nlwc.max_snapshots = 3\nlwc.kill_background = on\n"
+      "lwc.engine = Rollback\nlwc.snapshots = no\nlwc.max_snapshots = 3\n"
+      "lwc.memory_limit = 64m\n"
       "lwc.warmup[] = /srv/a.php\nlwc.warmup[] = \"/srv/$pool.php /x?a=b&c=d\"\n"
       "lwc.snapshot_params[] = HTTP_HOST\nlwc.snapshot_allow_fds[] = /srv/*.db\n"
       "lwc.snapshot_allow_fds[] = tcp:[::1]:3306\nlwc.snapshot_allow_fds[] = unix:/run/x.sock\n");
   EXPECT_EQ(www.lwc_engine, "rollback");
   EXPECT_FALSE(www.lwc_snapshots);
   EXPECT_EQ(www.lwc_max_snapshots, 3);
-  EXPECT_TRUE(www.lwc_kill_background);
+  EXPECT_EQ(www.lwc_memory_limit, 64U << 20);
   ASSERT_EQ(www.lwc_warmup.size(), 2U);
   EXPECT_EQ(www.lwc_warmup[0].script, "/srv/a.php");
   EXPECT_EQ(www.lwc_warmup[0].uri, "");
@@ -109,6 +110,18 @@ TEST_F(ConfigTest, EngineNoneHasToBeWritten) {
               place(7) +
                   "unable to parse value for entry 'lwc.engine': invalid engine (auto, kernel, "
                   "rollback, fork or none)");
+  }
+}
+
+TEST_F(ConfigTest, MemoryLimit) {
+  EXPECT_EQ(load_pool("lwc.memory_limit = 4096\n").lwc_memory_limit, 4096U);
+  EXPECT_EQ(load_pool("lwc.memory_limit = 2G\n").lwc_memory_limit, 2ULL << 30);
+  for (const char* bad :
+       {"", "-1", "M", "1T", "1MB", "1 M", "99999999999G", "99999999999999999999"}) {
+    EXPECT_EQ(refusal(std::string("lwc.memory_limit = ") + bad + "\n"),
+              place(7) +
+                  "unable to parse value for entry 'lwc.memory_limit': not a size (a number "
+                  "of bytes, or of K, M or G)");
   }
 }
 

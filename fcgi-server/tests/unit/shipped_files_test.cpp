@@ -8,7 +8,10 @@
 #include <regex>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
+#include "config/command_line.hpp"
 #include "config/config.hpp"
 
 namespace lwc::config {
@@ -43,13 +46,27 @@ TEST(ManPage, HasEveryKeyAndNoOther) {
   EXPECT_EQ(documented, known_keys());
 }
 
-TEST(ManPage, HasEveryOption) {
-  const std::string page = read(kRoot / "docs/man/lwc-fpm.8");
-  for (const char* option :
-       {"-php-ini", "-no-php-ini", "-define", "-profile-info", "-help", "-info", "-modules",
-        "-version", "-prefix", "-pid", "-fpm-config", "-test", "-daemonize", "-nodaemonize",
-        "-force-stderr", "-allow-to-run-as-root", "-probe"}) {
-    EXPECT_NE(page.find(std::string("Fl ") + option), std::string::npos) << option;
+TEST(ManPage, HasEveryOptionAndNoOther) {
+  std::set<std::string> documented;
+  std::istringstream page(read(kRoot / "docs/man/lwc-fpm.8"));
+  for (std::string line; std::getline(page, line);) {
+    static const std::regex kOption("Fl (-?[A-Za-z-]+)");
+    if (line.compare(0, 7, ".It Fl ") == 0) {
+      for (std::sregex_iterator one(line.begin(), line.end(), kOption), end; one != end; ++one) {
+        documented.insert("-" + (*one)[1].str());
+      }
+    }
+  }
+  const std::vector<std::string> names = option_names();
+  EXPECT_EQ(documented, std::set<std::string>(names.begin(), names.end()));
+}
+
+TEST(Usage, HasEveryLetter) {
+  const std::string usage = usage_text({});
+  for (const std::string& name : option_names()) {
+    if (name.size() == 2) {
+      EXPECT_NE(usage.find(name), std::string::npos) << name;
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lwc/engine_traits.hpp"
 #include "lwc/exchange.hpp"
 #include "lwc/result.hpp"
 #include "lwc/unique_fd.hpp"
@@ -34,6 +36,12 @@ struct Job {
   SnapshotId snapshot = kBaseSnapshot;  ///< Serve: child of this one. Prepare: will be this one.
   int connection = -1;  ///< Serve: the accepted connection, owned by the child (-1 otherwise)
   std::string spec;     ///< Prepare: what to build, opaque to the engine
+};
+
+/// Addresses from `start`, page-aligned.
+struct MemoryRange {
+  void* start = nullptr;
+  std::size_t size = 0;  ///< whole pages
 };
 
 /// How a child ended, seen from its server.
@@ -80,8 +88,17 @@ class Server {
   /// Time the current request may still take; zero: no limit.
   virtual std::chrono::milliseconds deadline() = 0;
 
+  /// Whether a limit holds for the request as it is by now. Engines ask once more, maybe in a
+  /// signal handler, when the time is over: a request whose answer is complete may be free to go
+  /// on.
+  virtual bool is_limited() { return true; }
+
   /// Memory shared between the slot's children and their server.
   virtual Exchange& exchange() = 0;
+
+  /// A child asks for it (Engine::call_server()): act on what it has left in shared memory. As with
+  /// all that is there, whatever has taken the child over may have written it, and may ask again.
+  virtual void called() {}
 
   /// Called once in every child that is a process of its own, after server_descriptors() were
   /// closed there: give up what only a server does (signals).
@@ -93,6 +110,15 @@ class Server {
 
   /// Those of them that a child in a process of its own keeps all the same.
   virtual std::vector<int> lent_descriptors() { return {}; }
+
+  /// Called once in a holder whose children have an address space of their own (engine kernel),
+  /// before the first: leaves what all processes share so that only the server can write to it, and
+  /// returns the memory that is the server's alone. It is absent in the children.
+  virtual Result<std::vector<MemoryRange>> withdraw_memory() { return std::vector<MemoryRange>{}; }
+
+  /// Bytes of private memory that a child may write; zero: no limit. Asked by engines that
+  /// limits_memory().
+  virtual std::uint64_t memory_limit() const { return 0; }
 };
 
 /// What the master is told about an application snapshot that has come to its hold().
@@ -117,6 +143,9 @@ class Engine {
   /// hold() again.
   virtual bool discards_children() const = 0;
 
+  /// Keeps to Server::memory_limit().
+  virtual bool limits_memory() const { return false; }
+
   /// Called while still privileged, before a pool changes its user: open what needs privilege.
   virtual Status acquire_privileges() { return ok(); }
 
@@ -124,6 +153,10 @@ class Engine {
   /// means that the snapshot could not be taken and nothing changed. In the context itself it does
   /// not return: a template or holder that is told to stop leaves by _exit(0).
   virtual Result<Job> hold(Server& server, const HoldOptions& options) = 0;
+
+  /// In a child that hold() returned in: lets the server act (Server::called()) and comes back.
+  /// Nothing happens where a child has itself what its server has.
+  virtual void call_server() {}
 
   /// Ends the child that hold() returned in.
   virtual void end_child() = 0;
@@ -138,9 +171,10 @@ struct EngineProbe {
   bool available = false;
   std::string
       detail;  ///< the mechanism that would be used, or why not, in an administrator's words
+  bool automatic = false;  ///< as in EngineTraits
 };
 
-/// All engines in the order of preference of `auto`.
+/// Tries all engines, in the order of preference of `auto`.
 std::vector<EngineProbe> probe_engines();
 
 /// Why an engine was chosen, for the log.
@@ -153,5 +187,11 @@ struct EngineChoice {
 /// (template.hpp). An engine that cannot work here is an error, never another engine.
 Result<std::unique_ptr<Engine>> make_engine(std::string_view name, UniqueFd control,
                                             EngineChoice* choice = nullptr);
+
+/// Called once, in the process that all others are forked from, when it has loaded what they have
+/// in common and knows nothing yet that only some of them may see. Large pieces of its memory are
+/// then mapped, privately, from a sealed copy, and engine rollback needs no other copy of them in
+/// any of those processes. Does nothing where that engine cannot work.
+Status share_memory();
 
 }  // namespace lwc

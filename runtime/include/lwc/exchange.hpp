@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace lwc {
@@ -14,7 +15,8 @@ namespace lwc {
 struct FaultReport {
   std::int32_t signal = 0;    ///< 0: no fault was recorded
   std::int32_t code = 0;      ///< si_code
-  std::uint64_t address = 0;  ///< si_addr
+  std::int32_t sender = 0;    ///< the process that sent the signal; 0: the processor raised it
+  std::uint64_t address = 0;  ///< si_addr, where the processor did
   std::uint64_t ip = 0;       ///< where it happened
   std::uint32_t frame_count = 0;
   std::array<std::uint64_t, 48> frames{};  ///< return addresses, innermost first
@@ -34,17 +36,23 @@ struct ChildReport {
 struct Cost {
   std::uint64_t pages_written = 0;   ///< pages found changed
   std::uint64_t pages_restored = 0;  ///< pages copied back
+  std::uint64_t pages_remapped = 0;  ///< pages whose entry in the page table was put back instead
   std::uint64_t undo_ns = 0;  ///< time to undo, nanoseconds of CPU or wall clock of the server
-  std::uint64_t events = 0;   ///< write faults taken outside the learned working set
+  std::uint64_t events = 0;   ///< page faults taken to find out what is written
+  std::uint64_t calls = 0;    ///< system calls of the engine, and of the request that it looked at
 };
 
-/// One per worker slot.
+/// Bytes that can be protected by themselves.
+inline constexpr std::size_t kPage = 4096;
+
+/// One per worker slot. An engine whose children have an address space of their own lets them write
+/// from `report` on only.
 struct Exchange {
   std::atomic<std::int32_t> child_pid{
       0};  ///< process that runs the request, for status and slow log; 0: none
-  ChildReport report;
-  FaultReport fault;
   Cost cost;
+  alignas(kPage) ChildReport report;
+  FaultReport fault;
 };
 static_assert(std::atomic<std::int32_t>::is_always_lock_free);
 

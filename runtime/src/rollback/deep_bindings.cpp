@@ -108,6 +108,9 @@ class Binder {
 
   void bind(const dl_phdr_info& library, const References& references, const ElfW(Rela) * table,
             std::size_t size) {
+    if (table == nullptr) {
+      return;
+    }
     for (std::size_t i = 0; i < size / sizeof *table; ++i) {
       const ElfW(Rela)& one = table[i];
       const auto type = ELF64_R_TYPE(one.r_info);

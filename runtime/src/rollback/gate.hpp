@@ -11,8 +11,10 @@ extern "C" {
 long lwc_gate_syscall(long number, long a, long b, long c, long d, long e, long f);
 /// What signal handlers return to: sigreturn from inside the gate.
 void lwc_gate_restorer();
+// NOLINTBEGIN(readability-identifier-naming): labels of the assembly
 extern const char lwc_gate_begin[];
 extern const char lwc_gate_end[];
+// NOLINTEND(readability-identifier-naming)
 }
 
 namespace lwc::rollback {

@@ -123,7 +123,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 }
 
 void on_deadline(int, siginfo_t*, void*) {
-  if (in_child(*g_state)) {
+  const State& state = *g_state;
+  if (in_child(state) &&
+      (state.is_limited == nullptr || state.is_limited(state.is_limited_argument))) {
     end_child(Ending::TimedOut, 0);
   }
 }

@@ -15,8 +15,6 @@ KernelSigaction fault_action();
 
 /// Traps all system calls of the calling thread outside the gate, from now on. 0 or -errno.
 long watch_system_calls(State& state);
-/// Does this kernel have Syscall User Dispatch?
-bool system_calls_can_be_watched();
 
 /// The request killed its own process: undoes it. Returns only in a copy of the process.
 void child_killed(State& state, int signal);

@@ -20,6 +20,11 @@ constexpr std::uint64_t kPageSwapped = std::uint64_t{1} << 62;
 
 }  // namespace
 
+bool map_fresh(const Region& region, Range part) {
+  return gate(SYS_mmap, part.begin, part.size(), region.protection,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == static_cast<long>(part.begin);
+}
+
 long Image::capture(State& state, const PristineStore* store) {
   regions_ = static_cast<Region*>(state.allocate(kMaxRegions * sizeof(Region)));
   mappings_ = static_cast<Mapping*>(state.allocate(kMaxRegions * sizeof(Mapping)));
@@ -94,8 +99,7 @@ long Image::copy_region(State& state, const PristineStore* store, const Region& 
     for (std::uint32_t i = 0; i < batch; ++i) {
       bool populated = (entries[i] & (kPagePresent | kPageSwapped)) != 0;
       const void* source = nullptr;
-      // A page of a file that nobody touched yet still has the file's contents.
-      if (populated || region.kind == Mapping::Kind::File) {
+      if (populated || has_contents_of_a_file(region.kind)) {
         source = copy_of(state, store, at + i * kPageSize);
         if (source == MAP_FAILED) {
           return -ENOMEM;

@@ -23,6 +23,9 @@ struct Region {
   std::uint32_t pages() const { return static_cast<std::uint32_t>(range.size() / kPageSize); }
 };
 
+/// Puts memory of zeros in the place of a part of a region, with the region's protection.
+bool map_fresh(const Region& region, Range part);
+
 class Image {
  public:
   static constexpr std::size_t kMaxRegions = 4096;

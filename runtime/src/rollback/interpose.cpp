@@ -52,7 +52,7 @@ long call(long number, Args... args) {
 /// Puts it on the list of replacements(), too.
 #define LWC_LISTED(name, symbol)                                                                  \
   [[gnu::section("lwc_replacements"), gnu::used]] const lwc::rollback::Replacement listed_##name{ \
-      symbol, reinterpret_cast<void (*)()>(&name)};
+      (symbol), reinterpret_cast<void (*)()>(&(name))};
 
 /// Makes it the plain `type name(parameters)` under the symbol `symbol`.
 #define LWC_CALL(type, name, symbol, number, parameters, ...) \

@@ -9,13 +9,13 @@ void Journal::taint(const char* what, long number) {
   }
   tainted = true;
   std::size_t at = 0;
-  for (; what[at] != '\0' && at < kMaxReason - 8; ++at) {
+  for (; what[at] != '\0' && at < kMaxReason - 21; ++at) {
     taint_reason[at] = what[at];
   }
   if (number >= 0) {
     taint_reason[at++] = ' ';
     long divisor = 1;
-    while (number / divisor >= 10 && divisor < 10000) {
+    while (number / divisor >= 10) {
       divisor *= 10;
     }
     for (; divisor > 0; divisor /= 10) {

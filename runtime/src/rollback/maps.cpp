@@ -66,6 +66,8 @@ Mapping parse_line(const char* at, const char* end) {
     mapping.kind = Mapping::Kind::Heap;
   } else if (starts_with(at, end, "[stack]")) {
     mapping.kind = Mapping::Kind::Stack;
+  } else if (starts_with(at, end, kCopyMapping)) {
+    mapping.kind = Mapping::Kind::Copy;
   } else if (*at == '[') {
     mapping.kind = Mapping::Kind::Kernel;
   } else {

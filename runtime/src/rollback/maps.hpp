@@ -15,6 +15,7 @@ struct Mapping {
     File,
     Heap,   // the program break's
     Stack,  // the main thread's, grows by itself
+    Copy,   // memory that is mapped privately from the snapshot's copy of it
     Kernel  // [vdso], [vvar], [vsyscall]
   };
   Range range;
@@ -22,6 +23,15 @@ struct Mapping {
   bool shared = false;
   Kind kind = Kind::Anonymous;
 };
+
+/// Whether a page that nobody has touched yet has the contents of a file, and not zeros.
+inline constexpr bool has_contents_of_a_file(Mapping::Kind kind) {
+  return kind == Mapping::Kind::File || kind == Mapping::Kind::Copy;
+}
+
+/// How mappings of kind Copy are listed, and what their file is called in memfd_create().
+inline constexpr char kCopyMapping[] = "/memfd:lwc-snapshot";
+inline constexpr const char* kCopyName = kCopyMapping + sizeof("/memfd:") - 1;
 
 /// Fills `mappings` from /proc/self/maps, in order of address. Returns how many there are, or
 /// -errno (-E2BIG: more than `capacity`). `buffer` is scratch space.

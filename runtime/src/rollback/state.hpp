@@ -58,6 +58,10 @@ struct State {
   void (*faulted)(int, void*, void*, void*) = nullptr;
   void* faulted_argument = nullptr;
 
+  // Asked in a signal handler when the request's time is over: is it to be ended? Null: it is.
+  bool (*is_limited)(void*) = nullptr;
+  void* is_limited_argument = nullptr;
+
   Ending ending = Ending::Done;
   int ending_status = 0;
   int connection = -1;   // of the request that runs: the server's own

@@ -43,9 +43,9 @@ bool map_again(const Region& region, Range part) {
   if (region.kind == Mapping::Kind::Heap) {
     return true;  // the program break is back already
   }
-  return region.kind == Mapping::Kind::Anonymous &&
-         gate(SYS_mmap, part.begin, part.size(), region.protection,
-              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == static_cast<long>(part.begin);
+  // What was mapped from the copy becomes memory of its own, like any other from then on.
+  bool anonymous = region.kind == Mapping::Kind::Anonymous || region.kind == Mapping::Kind::Copy;
+  return anonymous && map_fresh(region, part);
 }
 
 void restore_mappings(State& state) {

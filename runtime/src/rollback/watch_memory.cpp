@@ -49,6 +49,18 @@ void reprotect(State& state, Range range, long protection) {
   }
 }
 
+/// The caller may count on zeros, and a mapping of the copy would show what is in the copy.
+void drop(State& state, const Region& region, Range part) {
+  if (region.kind != Mapping::Kind::Copy) {
+    state.journal.dropped.add(part);
+    return;
+  }
+  state.journal.lost.add(part);
+  if (!map_fresh(region, part)) {
+    state.journal.taint("dropped memory cannot be mapped anew");
+  }
+}
+
 void advise(State& state, Range range, long advice) {
   constexpr int kDontNeedLocked = 24;
   switch (advice) {
@@ -64,7 +76,7 @@ void advise(State& state, Range range, long advice) {
     case kDontNeedLocked:
       state.image.for_each_in(range, [&](const Region& region, Range part) {
         if (region.tracked) {
-          state.journal.dropped.add(part);
+          drop(state, region, part);
         } else if (!region.shared) {
           state.journal.taint("memory of the snapshot that is not data was dropped");
         }

@@ -92,8 +92,23 @@ bool owns_timer(const Journal& journal, long id) {
   return false;
 }
 
+/// PHP's allocator names each block that it maps, so a large request names many. What the request
+/// has mapped goes with its name; on memory of the snapshot a name would stay.
+long name_memory(State& state, const Call& call) {
+  const long result = make(call);
+  if (result == 0) {
+    const auto begin = static_cast<std::uintptr_t>(call.args[2]);
+    state.image.for_each_in(
+        {begin, begin + static_cast<std::uintptr_t>(call.args[3])},
+        [&](const Region&, Range) { state.journal.taint("a name for memory of the snapshot"); });
+  }
+  return result;
+}
+
 long control(State& state, const Call& call) {
   switch (call.args[0]) {
+    case PR_SET_VMA:
+      return name_memory(state, call);
     case PR_SET_NAME:
       state.journal.touched |= kTouchedName;
       break;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,12 +16,15 @@
 
 namespace lwc::php {
 
+enum class LogLevel { Debug, Notice, Warning, Error, Alert };  // least important first
+
 /// What an administrator can set before PHP starts: php-fpm's -c, -n, -d.
 struct StartOptions {
   std::string ini_path;        ///< -c: file or directory; empty: the built-in search
   bool ignore_ini = false;     ///< -n
   std::string ini_entries;     ///< -d, one "name=value\n" each
   bool extended_info = false;  ///< -e: code is compiled with what debuggers and profilers need
+  void (*report)(const char* text) = nullptr;  ///< what PHP says while there is no pool
 };
 
 /// php_value, php_flag, php_admin_value, php_admin_flag of a pool, in order.
@@ -40,7 +44,7 @@ struct PoolOptions {
   std::vector<std::string> allow_fds;  ///< what may be open at a snapshot
   bool snapshots = true;               ///< false: lwc_snapshot() does nothing
   std::size_t log_limit = 1024;        ///< bytes of a message of PHP's, its line end included
-  bool log_notices = true;             ///< log_level is not above notice: they say what they are
+  LogLevel log_level = LogLevel::Notice;
 };
 
 /// What is known of a request once its parameters are read: for the status page.
@@ -76,8 +80,6 @@ struct OwnPage {
   std::string_view body;
 };
 
-enum class LogLevel { Debug, Notice, Warning, Error, Alert };
-
 /// The daemon's services, called in children. Same rules as for Transport.
 class Host {
  public:
@@ -110,6 +112,11 @@ class Host {
 Status start(const StartOptions& options);
 /// Ends it again; only where the process lives on without PHP, or ends.
 void stop();
+
+/// What configuration files can name: a constant's value as text, and what php.ini has for a
+/// setting. After start().
+std::optional<std::string> constant_value(std::string_view name);
+std::optional<std::string> ini_file_value(const std::string& name);
 
 /// php-fpm's -i and -m, to standard output.
 int print_info();

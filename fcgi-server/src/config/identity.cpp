@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "identity.hpp"
+#include "config/identity.hpp"
 
 #include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 namespace lwc {
@@ -13,13 +13,33 @@ namespace {
 
 // A number that is too large wraps to one nobody has asked for, root at worst.
 std::optional<unsigned> as_number(const std::string& text) {
-  const bool digits =
-      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  const unsigned long long number = digits ? std::strtoull(text.c_str(), nullptr, 10) : 0;
-  return digits && number < ~0U ? std::optional(static_cast<unsigned>(number)) : std::nullopt;
+  const unsigned long long number =
+      is_number(text) ? std::strtoull(text.c_str(), nullptr, 10) : ~0ULL;
+  return number < ~0U ? std::optional(static_cast<unsigned>(number)) : std::nullopt;
+}
+
+Error no_user(const std::string& name) {
+  return Error{"cannot get uid for user '" + name + "'"};
 }
 
 }  // namespace
+
+bool is_number(const std::string& text) {
+  return text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+Result<uid_t> user_id(const std::string& name) {
+  errno = 0;
+  const passwd* entry = ::getpwnam(name.c_str());
+  return entry != nullptr ? Result<uid_t>(entry->pw_uid) : no_user(name);
+}
+
+Result<gid_t> group_id(const std::string& name) {
+  errno = 0;
+  const group* entry = ::getgrnam(name.c_str());
+  return entry != nullptr ? Result<gid_t>(entry->gr_gid)
+                          : Error{"cannot get gid for group '" + name + "'"};
+}
 
 Result<Identity> find_identity(const std::optional<std::string>& user,
                                const std::optional<std::string>& group) {
@@ -29,7 +49,7 @@ Result<Identity> find_identity(const std::optional<std::string>& user,
     who.uid = as_number(*user);
     const passwd* entry = who.uid ? ::getpwuid(*who.uid) : ::getpwnam(user->c_str());
     if (entry == nullptr && !who.uid) {
-      return Error{"cannot get uid for user '" + *user + "'"};
+      return no_user(*user);
     }
     if (entry != nullptr) {
       who.account = entry->pw_name;
@@ -44,11 +64,11 @@ Result<Identity> find_identity(const std::optional<std::string>& user,
   if (group && !group->empty()) {
     who.gid = as_number(*group);
     if (!who.gid) {
-      const struct group* entry = ::getgrnam(group->c_str());
-      if (entry == nullptr) {
-        return Error{"cannot get gid for group '" + *group + "'"};
+      const Result<gid_t> found = group_id(*group);
+      if (!found) {
+        return found.error();
       }
-      who.gid = entry->gr_gid;
+      who.gid = *found;
     }
   }
   return who;

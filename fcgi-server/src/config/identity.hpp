@@ -25,6 +25,14 @@ struct Identity {
 Result<Identity> find_identity(const std::optional<std::string>& user,
                                const std::optional<std::string>& group);
 
+/// By name alone: php-fpm looks up what an access control list names as it stands, digits or not.
+/// The error leaves errno as the lookup did, 0 where there simply is no such name.
+Result<uid_t> user_id(const std::string& name);
+Result<gid_t> group_id(const std::string& name);
+
+/// Made of digits only, and so a number wherever a user or group is not named in a list.
+bool is_number(const std::string& text);
+
 /// Who the process is now.
 Identity own_identity();
 
