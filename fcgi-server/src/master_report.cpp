@@ -4,11 +4,13 @@
 #include <cstdio>
 
 #include "log.hpp"
+#include "lwc/clean_pages.hpp"
 #include "master.hpp"
 #include "service_manager.hpp"
 
 namespace lwc {
 void Master::tell_ready() {
+  unmap_clean_pages();
   log::notice("", "ready to handle connections");
   service_manager::ready("Ready to handle connections");
   // php-fpm's words, with systemd or without.

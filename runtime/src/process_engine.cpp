@@ -9,6 +9,7 @@
 
 #include "child_processes.hpp"
 #include "fork_sibling.hpp"
+#include "lwc/clean_pages.hpp"
 #include "lwc/template.hpp"
 #include "template_protocol.hpp"
 
@@ -21,6 +22,7 @@ Result<Job> ProcessEngine::hold(Server& server, const HoldOptions& options) {
     if (Status prepared = prepare_template(); !prepared) {
       return prepared.error();
     }
+    unmap_clean_pages();
     tell(static_cast<std::uint32_t>(Kind::Ready), options.id, 0, ::getpid(), options.description);
     if (std::optional<Job> preparing = run_template(server, options)) {
       return std::move(*preparing);
