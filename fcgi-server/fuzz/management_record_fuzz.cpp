@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "management_record.hpp"
-#include "request_head.hpp"
+#include "fastcgi/management_record.hpp"
+#include "fastcgi/request_head.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (lwc::read_head({data, size}).state != lwc::RequestHead::State::Management) {

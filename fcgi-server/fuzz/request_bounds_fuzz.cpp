@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <span>
 
-#include "request_bounds.hpp"
+#include "fastcgi/request_bounds.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "request_head.hpp"
+#include "fastcgi/request_head.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   lwc::RequestHead head = lwc::read_head({data, size});

@@ -6,13 +6,13 @@
 
 #include "config/command_line.hpp"
 #include "config/config.hpp"
-#include "daemonize.hpp"
 #include "log.hpp"
 #include "lwc/engine.hpp"
 #include "lwc/php/interpreter.hpp"
-#include "master.hpp"
+#include "master/daemonize.hpp"
+#include "master/master.hpp"
+#include "master/service_manager.hpp"
 #include "process_title.hpp"
-#include "service_manager.hpp"
 #include "wipe_freed.hpp"
 
 namespace {

@@ -12,7 +12,7 @@
 
 #include "lwc/template.hpp"
 #include "slot_protocol.hpp"
-#include "worker.hpp"
+#include "worker/worker.hpp"
 
 namespace lwc {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "request_bounds.hpp"
+#include "fastcgi/request_bounds.hpp"
 
 #include <gtest/gtest.h>
 

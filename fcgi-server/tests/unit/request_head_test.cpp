@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "request_head.hpp"
+#include "fastcgi/request_head.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fastcgi/fcgi_transport.hpp"
+
+#include <fcgios.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "fastcgi/request_bounds.hpp"
+
+namespace lwc {
+namespace {
+
+constexpr std::size_t kMaxDrain =
+    1 << 20;  // bytes of an unread body worth reading to keep a connection
+
+// libfcgi calls this when its buffer is full or flushed: the moment from which an answer is on its
+// way and an error page can no longer replace it.
+ChildReport* g_report = nullptr;
+void (*g_send_buffer)(FCGX_Stream*, int) = nullptr;
+
+void note_and_send(FCGX_Stream* stream, int close) {
+  g_report->answer_started = 1;
+  g_send_buffer(stream, close);
+}
+
+// What libfcgi may read of the connection: it would take as much as fits its buffer.
+RequestBounds g_bounds;
+std::size_t g_known = 0;  // bytes that are the request's, whatever the bounds say
+int g_connection = -1;
+
+long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
+  if (g_bounds.ended()) {
+    return 0;
+  }
+  if (g_known > 0) {
+    size = std::min(size, g_known);
+  } else if (g_bounds.certain() < size) {
+    const ssize_t there = ::recv(fd, to, size, MSG_PEEK);
+    if (there <= 0) {
+      return there;
+    }
+    RequestBounds look_ahead = g_bounds;
+    size = look_ahead.take({to, static_cast<std::size_t>(there)});
+  }
+  const ssize_t got = ::read(fd, to, size);
+  if (got > 0) {
+    g_bounds.take({to, static_cast<std::size_t>(got)});
+    g_known -= std::min(g_known, static_cast<std::size_t>(got));
+  }
+  return got;
+}
+
+}  // namespace
+
+FcgiTransport::FcgiTransport() {
+  FCGX_Init();
+  FCGX_InitRequest(&request_, -1, 0);  // no listening socket: libfcgi never accepts by itself
+  constexpr std::size_t kUsualParams = 64;
+  params_.reserve(kUsualParams);
+  same_hash_.reserve(kUsualParams);
+}
+
+bool FcgiTransport::open(int connection, std::size_t known, ChildReport& report) noexcept {
+  report_ = &report;
+  body_ended_ = false;
+  g_bounds = RequestBounds{};
+  g_known = known;
+  g_connection = connection;
+  request_.ipcFd = connection;
+  request_.keepConnection =
+      1;  // FCGX_Accept_r first finishes "the request before", which would close it
+  // With a request on a connection that is not FastCGI, libfcgi closes it and tries to accept the
+  // next: that fails.
+  if (FCGX_Accept_r(&request_) < 0) {
+    if (request_.ipcFd >= 0) {
+      ::close(request_.ipcFd);
+      request_.ipcFd = -1;
+    }
+    return false;
+  }
+  open_ = true;
+  split_params();
+  report.unread_input = 1;
+  g_report = &report;
+  g_send_buffer = request_.out->emptyBuffProc;
+  request_.out->emptyBuffProc = note_and_send;
+  return true;
+}
+
+void FcgiTransport::wait_without_limit() noexcept {
+  timeval unlimited{};
+  ::setsockopt(request_.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &unlimited, sizeof unlimited);
+}
+
+void FcgiTransport::skip_body() noexcept {
+  char nothing;
+  read(&nothing, 1);
+}
+
+// Splits libfcgi's "NAME=value" texts in place. Of a parameter that was sent twice the last one
+// counts, as in php-fpm: nginx sends both when a file that is included sets it and the location
+// sets it again.
+void FcgiTransport::split_params() noexcept {
+  constexpr std::uint16_t kNone = 0xffff;
+  std::array<std::uint16_t, 256> last_of_hash;  // chains through `previous`
+  last_of_hash.fill(kNone);
+  std::vector<std::uint16_t>& previous = same_hash_;
+  previous.clear();
+  params_.clear();
+  for (char** entry = request_.envp; entry != nullptr && *entry != nullptr; ++entry) {
+    char* equals = std::strchr(*entry, '=');
+    if (equals == nullptr || params_.size() == kNone) {
+      continue;
+    }
+    *equals = '\0';
+    const std::string_view name(*entry, static_cast<std::size_t>(equals - *entry));
+    std::uint16_t& head = last_of_hash[std::hash<std::string_view>()(name) % last_of_hash.size()];
+    std::uint16_t known = head;
+    while (known != kNone && name != params_[known].first) {
+      known = previous[known];
+    }
+    if (known != kNone) {
+      params_[known].second = equals + 1;
+      continue;
+    }
+    previous.push_back(head);
+    head = static_cast<std::uint16_t>(params_.size());
+    params_.emplace_back(*entry, equals + 1);
+  }
+}
+
+const char* FcgiTransport::param(const char* name) const noexcept {
+  auto found = std::find_if(params_.begin(), params_.end(),
+                            [name](const auto& one) { return std::strcmp(one.first, name) == 0; });
+  return found != params_.end() ? found->second : nullptr;
+}
+
+void FcgiTransport::each_param(ParamVisitor visit, void* context) const noexcept {
+  for (const auto& [name, value] : params_) {
+    visit(name, value, context);
+  }
+}
+
+std::size_t FcgiTransport::read(char* buffer, std::size_t size) noexcept {
+  if (!open_ || body_ended_) {
+    return 0;
+  }
+  int got =
+      FCGX_GetStr(buffer, static_cast<int>(std::min<std::size_t>(size, INT_MAX)), request_.in);
+  if (got < static_cast<int>(size)) {
+    body_ended_ = true;
+    report_->unread_input = 0;
+  }
+  return got > 0 ? static_cast<std::size_t>(got) : 0;
+}
+
+bool FcgiTransport::write(const char* data, std::size_t size) noexcept {
+  while (open_ && size > 0) {
+    int part = static_cast<int>(std::min<std::size_t>(size, INT_MAX));
+    if (FCGX_PutStr(data, part, request_.out) != part) {
+      return false;
+    }
+    data += part;
+    size -= static_cast<std::size_t>(part);
+  }
+  return open_;
+}
+
+bool FcgiTransport::flush() noexcept {
+  return open_ && FCGX_FFlush(request_.out) == 0;
+}
+
+void FcgiTransport::write_error(const char* text, std::size_t size) noexcept {
+  if (open_) {
+    FCGX_PutStr(text, static_cast<int>(std::min<std::size_t>(size, INT_MAX)), request_.err);
+  }
+}
+
+bool FcgiTransport::drain() noexcept {
+  std::array<char, 8192> drop;
+  for (std::size_t total = 0; !body_ended_ && total < kMaxDrain; total += drop.size()) {
+    read(drop.data(), drop.size());
+  }
+  return body_ended_;
+}
+
+void FcgiTransport::finish() noexcept {
+  if (!open_) {
+    return;
+  }
+  open_ = false;
+  bool keep = request_.keepConnection != 0;
+  if (keep) {
+    open_ = true;
+    keep = drain();
+    open_ = false;
+  }
+  int connection = request_.ipcFd;
+  params_.clear();  // their texts are freed below
+  request_.keepConnection =
+      1;  // libfcgi shall not close: it would wait for the client to close first
+  bool failed = FCGX_GetError(request_.out) != 0;
+  FCGX_Finish_r(&request_);
+  request_.ipcFd = -1;
+  report_->answer_started = 1;
+  report_->answer_finished = 1;
+  report_->keep_connection = keep && !failed ? 1 : 0;
+  if (report_->keep_connection == 0) {
+    ::shutdown(
+        connection,
+        SHUT_WR);  // the server holds a descriptor too: closing ours is not seen by the client
+  }
+  ::close(connection);
+}
+
+}  // namespace lwc
+
+// libfcgi reads with this function, which it exports; ours comes first.
+extern "C" int OS_Read(int fd, char* to, std::size_t size) {
+  if (fd == lwc::g_connection) {
+    return static_cast<int>(
+        lwc::read_within_bounds(fd, reinterpret_cast<unsigned char*>(to), size));
+  }
+  return static_cast<int>(::read(fd, to, size));
+}
