@@ -24,7 +24,10 @@ enum class SlotMessage : std::uint32_t {
             ///< sender died before it had sent it
 };
 
-/// How long a holder waits for the master's answer.
-inline constexpr int kAnswerTimeoutMs = 2000;
+/// How long a holder waits for the master's answer. The master waits for nobody while it serves: it
+/// answers at once unless the machine is too busy to let it, or it reloads
+/// (PoolBoard::master_answers).
+inline constexpr int kAnswerTimeoutMs = 10'000;
+inline constexpr int kAnswerLookMs = 50;  ///< how often it looks whether the master reloads
 
 }  // namespace lwc

@@ -76,6 +76,7 @@ void Pool::dismiss_templates() {
 
 void Pool::settle(std::int64_t deadline_ns) {
   stopping_ = true;
+  board_->master_answers = false;
   dismiss_templates();
   std::vector<SnapshotId> ids = template_ids();
   auto talking = [this](SnapshotId id) {

@@ -79,6 +79,7 @@ class Worker final : public Server {
   Received take_message();
   bool give_baton(SnapshotId snapshot, int connection);
   int link_to(SnapshotId snapshot);
+  bool wait_for_master(std::int64_t until_ns) const;
   bool should_stop();
   void leave();
   bool take_connection();

@@ -132,6 +132,17 @@ void Worker::forget_link(SnapshotId snapshot) {
   }
 }
 
+// True when there may be an answer to read, false when there is no use in waiting for one any more.
+bool Worker::wait_for_master(std::int64_t until_ns) const {
+  while (board_->master_answers && monotonic_ns() < until_ns) {
+    pollfd wait{control_.get(), POLLIN, 0};
+    if (::poll(&wait, 1, kAnswerLookMs) > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 int Worker::link_to(SnapshotId snapshot) {
   if (const Link* known = find_link(snapshot)) {
     return known->fd;
@@ -145,9 +156,9 @@ int Worker::link_to(SnapshotId snapshot) {
   if (!send_message(control_.get(), ask, {}, false)) {
     return -1;
   }
-  pollfd wait{control_.get(), POLLIN, 0};
+  const std::int64_t until_ns = monotonic_ns() + kAnswerTimeoutMs * kMillisecond;
   Message answer;
-  while (::poll(&wait, 1, kAnswerTimeoutMs) != 0) {
+  while (wait_for_master(until_ns)) {
     Received received = receive_message(control_.get(), answer, false);
     if (received == Received::Closed) {
       return -1;

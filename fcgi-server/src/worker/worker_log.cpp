@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a worker says of its requests: in the daemon's log and in the access log.
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -107,9 +106,9 @@ void Worker::ask_for_log() {
   if (!send_message(control_.get(), ask, {}, false)) {
     return;
   }
-  pollfd wait{control_.get(), POLLIN, 0};
+  const std::int64_t until_ns = monotonic_ns() + kAnswerTimeoutMs * kMillisecond;
   Message answer;
-  while (::poll(&wait, 1, kAnswerTimeoutMs) > 0) {
+  while (wait_for_master(until_ns)) {
     const Received received = receive_message(control_.get(), answer, false);
     if (received == Received::Closed) {
       return;

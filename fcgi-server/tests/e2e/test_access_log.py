@@ -4,7 +4,9 @@
 import os
 import re
 import signal
+import time
 
+from harness import unused_port
 from harness.processes import wait_until
 
 from .served import PATIENCE
@@ -47,7 +49,8 @@ MODIFIERS = ("%{seconds}d %{milliseconds}d %{milli}d %{microseconds}d %{micro}d 
 
 def test_every_modifier(fresh):
     fresh.start(1, settings=settings(fresh, **{"access.format": f'"{MODIFIERS}"'}))
-    fresh.get("$until = microtime(true) + 0.2; while (microtime(true) < $until);")
+    fresh.get("$used = fn () => getrusage()['ru_utime.tv_sec'] + getrusage()['ru_utime.tv_usec'] / 1e6;"
+              "$until = $used() + 0.2; while ($used() < $until);")
     (line,) = log_lines(fresh, 1)
     times, memory, processor, dates, percent = line.split(" | ")
     seconds, milliseconds, milli, microseconds, micro = times.split()
@@ -61,7 +64,7 @@ def test_every_modifier(fresh):
 
 
 def test_client_of_a_tcp_connection(fresh):
-    fresh.start(1, settings=settings(fresh, **{"access.format": '"%R"'}), listen="127.0.0.1:19747")
+    fresh.start(1, settings=settings(fresh, **{"access.format": '"%R"'}), listen=f"127.0.0.1:{unused_port()}")
     fresh.get("echo 1;")
     assert log_lines(fresh, 1) == ["127.0.0.1"]
 
@@ -101,6 +104,24 @@ def test_rotation(lwc):
     assert sorted(log_lines(lwc, 6)) == [f"new{number}" for number in range(6)]
     assert sorted(log_lines(lwc, 4, "access.log.1")) == [f"old{number}" for number in range(4)]
     assert "exited" not in lwc.daemon.log()
+
+
+def test_rotation_while_the_master_does_not_come_to_run(lwc):
+    """As on a machine that is much too busy. A worker asks it for the new file, and waits for that."""
+    lwc.start(1, settings=settings(lwc, **{"access.format": '"%q"'}))
+    script = lwc.script("echo 1;")
+    lwc.get(script, query="old")
+    log_lines(lwc, 1)
+    (lwc.data / "access.log").rename(lwc.data / "access.log.1")
+    lwc.daemon.signal(signal.SIGUSR1)
+    lwc.wait_for_log("access log file re-opened")
+    lwc.daemon.signal(signal.SIGSTOP)
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(script, query="new"))
+        time.sleep(3)
+        lwc.daemon.signal(signal.SIGCONT)
+        assert connection.read_response().text == "1"
+    assert log_lines(lwc, 1) == ["new"]
 
 
 def test_snapshot(lwc):

@@ -6,8 +6,10 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -229,6 +231,17 @@ def test_discovery_without_configuration(lwc):
 def test_warm_up_is_done_before_the_pool_is_ready(lwc):
     script = warm(lwc)
     assert resumed(lwc, script) is True
+
+
+def test_master_that_does_not_come_to_run(lwc):
+    """As on a machine that is much too busy. A worker asks it for the way to a snapshot once, and waits for that."""
+    script = warm(lwc, children=1)
+    os.kill(lwc.daemon.pid, signal.SIGSTOP)
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(script))
+        time.sleep(3)
+        os.kill(lwc.daemon.pid, signal.SIGCONT)
+        assert json.loads(connection.read_response().text)["resumed"] is True
 
 
 def test_warm_up_with_an_uri(lwc):
