@@ -223,15 +223,14 @@ Status Master::write_pid() const {
   return ok();
 }
 
-// A third of the shortest limit of a request, as php-fpm has it; nanoseconds, 0 without limits.
-std::int64_t Master::request_check_interval() const {
+// A third of the shortest request_slowlog_timeout, as php-fpm has it; nanoseconds, 0 without one.
+std::int64_t Master::slow_check_interval() const {
   constexpr std::int64_t kShortest = 130 * kMillisecond;
   int seconds = 0;
   for (const config::PoolConfig& pool : config_.pools) {
-    for (const int limit : {pool.request_slowlog_timeout, pool.request_terminate_timeout}) {
-      if (limit > 0 && (seconds == 0 || limit < seconds)) {
-        seconds = limit;
-      }
+    const int limit = pool.request_slowlog_timeout;
+    if (limit > 0 && (seconds == 0 || limit < seconds)) {
+      seconds = limit;
     }
   }
   return seconds > 0 ? std::max(seconds * kSecond / 3, kShortest) : 0;
@@ -240,7 +239,7 @@ std::int64_t Master::request_check_interval() const {
 void Master::loop() {
   std::vector<pollfd> fds;
   std::int64_t next_tick = monotonic_ns() + kTickMs * kMillisecond;
-  const std::int64_t check_every = request_check_interval();
+  const std::int64_t check_every = slow_check_interval();
   std::int64_t next_check = check_every > 0 ? monotonic_ns() + check_every : INT64_MAX;
   while (!(state_ >= State::Finishing && all_ended())) {
     fds.clear();
@@ -279,7 +278,7 @@ void Master::loop() {
     if (monotonic_ns() >= next_check) {
       next_check = monotonic_ns() + check_every;
       for (const auto& pool : pools_) {
-        pool->check_requests();
+        pool->check_slow();
       }
     }
     check_ready();

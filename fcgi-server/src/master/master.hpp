@@ -38,7 +38,7 @@ class Master {
   std::vector<int> private_fds() const;
   void forget_all_but(const Pool& own);
   Status block_signals();
-  std::int64_t request_check_interval() const;
+  std::int64_t slow_check_interval() const;
   void loop();
   void on_signals();
   void on_child();

@@ -69,6 +69,7 @@ Status Pool::make_board() {
   board_->listen_queue_length = listen_queue(listen_fd()).limit;
   set_text(board_->pm, config::name_of(config_.pm));
   slots_.resize(slots);
+  second_look_ = SecondLook(slots);
   return ok();
 }
 
@@ -398,11 +399,11 @@ void Pool::tick() {
     manage();
     restore_base_holders();
   }
+  check_overdue();
 }
 
-void Pool::check_requests() {
+void Pool::check_slow() {
   slow_log_->check();
-  check_overdue();
 }
 
 bool Pool::on_stop(pid_t pid, int status) {

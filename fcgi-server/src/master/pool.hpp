@@ -23,6 +23,7 @@
 #include "master/listener.hpp"
 #include "master/old_workers.hpp"
 #include "master/process_limit.hpp"
+#include "master/second_look.hpp"
 #include "master/slow_log.hpp"
 #include "scoreboard.hpp"
 
@@ -51,10 +52,10 @@ class Pool {
   bool on_exit(pid_t pid, int status);
   /// wait() has told that a process was stopped. True: it was to be traced by this pool.
   bool on_stop(pid_t pid, int status);
-  /// Once a second: process management, warm-ups.
+  /// Once a second: process management, warm-ups, overdue requests.
   void tick();
-  /// Several times in the shortest time limit of a request: slow and overdue requests.
-  void check_requests();
+  /// Several times in the shortest time after which a request is slow.
+  void check_slow();
 
   /// All that was to be prepared before traffic has been prepared, or has failed.
   bool is_ready() const;
@@ -201,6 +202,7 @@ class Pool {
   PoolBoard* shown_ = nullptr;
   Inheritance inherited_;
   std::optional<SlowLog> slow_log_;
+  SecondLook second_look_;
   std::map<SnapshotId, Template> templates_;
   std::vector<WorkerSlot> slots_;
   SnapshotId next_id_ = 1;

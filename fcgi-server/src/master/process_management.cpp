@@ -159,7 +159,7 @@ void Pool::manage_ondemand() {
 }
 
 // Engines end an overdue request themselves. This is for those that cannot, and for servers that
-// hang.
+// hang: once a tick, so that a server has had time to run since the look before.
 void Pool::check_overdue() {
   if (config_.request_terminate_timeout == 0) {
     return;
@@ -167,7 +167,8 @@ void Pool::check_overdue() {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     const Slot& shared = board_->slot(i);
     const Progress first = shared.progress();
-    if (!slots_[i].live || !is_overdue(shared, first)) {
+    const bool overdue = slots_[i].live && is_overdue(shared, first);
+    if (!second_look_.confirms(i, overdue, first.started_ns)) {
       continue;
     }
     const pid_t pid = shared.exchange.child_pid.load();
