@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness import HttpClient, Leak, Nginx, NotReady, PhpFpm, Pool, Site, Workspace, children_of
+from harness.processes import describe
 
 
 def serve(space, script, **pool):
@@ -38,10 +39,10 @@ def test_a_daemon_that_ends_at_start_is_reported_with_its_message(space):
 def test_a_process_left_behind_is_found_and_killed():
     with pytest.raises(Leak, match="sleep 998"):
         with Workspace() as space:
+            space.grace = 1
             _, client = serve(space, "<?php exec('setsid sleep 998 >/dev/null 2>&1 &'); echo 'started';")
             assert client.get("/").text == "started"
-    names = [open(f"/proc/{pid}/cmdline").read() for pid in children_of(os.getpid())]
-    assert not [name for name in names if "998" in name]
+    assert not [name for name in map(describe, children_of(os.getpid())) if "998" in name]
 
 
 def test_stopping_leaves_neither_processes_nor_the_directory():

@@ -10,11 +10,13 @@ import dataclasses
 import os
 import subprocess
 from pathlib import Path
+from typing import Callable, TypeVar
 
-from harness.processes import process_tree, wait_until
+from harness.processes import all_asleep, process_tree, wait_until
 
 from .served import PATIENCE, Served
 
+Seen = TypeVar("Seen")
 ZOMBIES_A_WORKER = 5  # children that may wait to be collected
 
 # A private /dev/shm, /var/tmp and IPC namespace; exec keeps the process id.
@@ -78,14 +80,20 @@ def _shared_mappings(pid: int) -> int:
 
 def settled(served: Served) -> Footprint:
     """The footprint once what is just ending or being forked ahead has come to rest."""
-    seen: list[Footprint] = []
+    return unchanging(served, lambda: Footprint.of(served))
+
+
+def unchanging(served: Served, look: Callable[[], Seen]) -> Seen:
+    """What is seen three times in turn while every process of the daemon waits: one that has something left to do and does not
+    come to it changes nothing either."""
+    seen: list[tuple[bool, Seen]] = []
 
     def at_rest() -> bool:
-        seen.append(Footprint.of(served))
-        return len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+        seen.append((all_asleep(served.processes()), look()))
+        return len(seen) > 2 and seen[-1][0] and seen[-1] == seen[-2] == seen[-3]
 
-    assert wait_until(at_rest, PATIENCE, 0.1), seen[-2:]
-    return seen[-1]
+    assert wait_until(at_rest, PATIENCE, 0.1), seen[-3:]
+    return seen[-1][1]
 
 
 def assert_unchanged(served: Served, before: Footprint) -> None:

@@ -7,13 +7,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
-from .served import Served
+from .meeting import MEET, at_once
+from .served import LONGER_THAN_A_STALL, Served
 
 ROUNDS = int(os.environ.get("LWC_FAULT_ROUNDS", "200"))
 CLIENTS = 4
-# Rounds that last until a time limit: workers, seconds of the limit, and what a script does first. With so many workers ten
+# Rounds that last until a time limit: seconds of the limit, workers, and what a script does first. With so many workers ten
 # thousand go by in minutes; they wait until their time is nearly over, or their endless loops would leave no time to others.
-WORKERS_FOR_LIMITS, LIMIT, FIRST = (100, 5, "usleep(4_900_000);") if ROUNDS >= 1000 else (2, 1, "")
+LIMIT = LONGER_THAN_A_STALL
+WORKERS_FOR_LIMITS, FIRST = (100, f"usleep({LIMIT}_000_000 - 100_000);") if ROUNDS >= 1000 else (4, "")
 
 
 def many(one_round: Callable[[int], object], rounds: int = ROUNDS, clients: int = CLIENTS) -> None:
@@ -30,3 +32,7 @@ def everyday_state(served: Served, good: str, workers: int) -> None:
         assert served.get(good).text.startswith("good")
 
     many(one_round, rounds=10 * workers, clients=workers)
+    meeting = served.root / "meeting.php"
+    if not meeting.exists():
+        served.script(MEET + "echo 'met';", meeting.name)
+    assert [answer.text for answer in at_once(served, str(meeting), workers)] == ["met"] * workers

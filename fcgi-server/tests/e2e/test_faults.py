@@ -16,7 +16,7 @@ from harness.processes import wait_until
 
 from .footprint import assert_unchanged, private, settled
 from .rounds import FIRST, LIMIT, ROUNDS, WORKERS_FOR_LIMITS, everyday_state, many
-from .served import PATIENCE, Served
+from .served import LONGER_THAN_A_STALL, PATIENCE, Served
 
 # Engines whose child is not the process that holds the connection: something is left to answer in its place.
 ENGINE = os.environ.get("LWC_ENGINE", "auto")
@@ -144,7 +144,7 @@ def test_a_request_that_dies_costs_no_worker(served):
     """Fault, exit, deadline and SIGKILL from itself come back to the worker: the same process serves afterwards."""
     rounds = max(ROUNDS, 20)
     served.prepare(children=1, ini={"ffi.enable": "1", "max_execution_time": "0"},
-                   settings={"request_terminate_timeout": "2s"}).start()
+                   settings={"request_terminate_timeout": f"{LONGER_THAN_A_STALL}s"}).start()
     good = served.script("echo getmypid();")
     worker = served.get(good).text
     assert answer_to(served, served.script("while (true);")).status == 504
@@ -213,7 +213,7 @@ def test_endless_request(served, name):
 @pytest.mark.skipif(ENGINE != "fork", reason="elsewhere the request goes with the process that does not come to run")
 def test_endless_request_whose_server_does_not_come_to_end_it(served):
     """As on a machine that is much too busy: the master ends it, and it has still been one that ran too long."""
-    served.prepare(children=1, settings={"request_terminate_timeout": "1s"}).start()
+    served.prepare(children=1, settings={"request_terminate_timeout": f"{LONGER_THAN_A_STALL}s"}).start()
     # The request stops its server itself: however slow the machine is, it is stopped when the time is over.
     bad = served.script("posix_kill(posix_getppid(), 19); "
                         "file_put_contents(ini_get('sys_temp_dir') . '/server', posix_getppid()); while (true);")
@@ -247,7 +247,7 @@ def test_upload_of_a_request_that_does_not_end(served, name, snapshot):
 
 
 def test_upload_that_is_killed_on_the_way(served):
-    served.prepare(children=2, settings={"request_terminate_timeout": "1s"}).start()
+    served.prepare(children=2, settings={"request_terminate_timeout": f"{LONGER_THAN_A_STALL}s"}).start()
     script = served.script("echo 'good';")
     body = UPLOAD.replace(b"x", b"x" * 20)  # PHP makes the file when its buffer is full
     params = served.params(script, method="POST", body_length=len(body), content_type=FORM)

@@ -15,13 +15,14 @@ from harness import LwcFpm, Pool, Workspace
 from harness.fastcgi import ConnectionClosed, ProtocolError
 from harness.processes import children_of, descendants_of, open_descriptors, process_tree, wait_until, waits_in
 
-from .footprint import assert_unchanged, private, settled
+from .footprint import assert_unchanged, private, settled, unchanging
+from .meeting import MEET, at_once
 from .rounds import ROUNDS, everyday_state
 from .served import PATIENCE, Served
 
-SNAPSHOT_SCRIPT = """
+SNAPSHOT_SCRIPT = f"""
     $resumed = function_exists('lwc_snapshot') && lwc_snapshot();
-    if (isset($_GET['slow'])) usleep(100_000);
+    {MEET}
     echo $resumed ? 'resumed' : 'cold';
     """
 
@@ -43,14 +44,7 @@ def shape(served):
 
 def shape_at_rest(served):
     """The shape when children of past requests have ended."""
-    seen = [shape(served)]
-
-    def at_rest():
-        seen.append(shape(served))
-        return len(seen) > 3 and seen[-1] == seen[-2] == seen[-3]
-
-    assert wait_until(at_rest, PATIENCE, 0.1), seen[-3:]
-    return seen[-1]
+    return unchanging(served, lambda: shape(served))
 
 
 def ask(served, script):
@@ -76,11 +70,8 @@ def running(served):
 
 
 def ask_both(served, site):
-    """Both workers at once: the second client finds the first one's worker busy."""
-    with served.connect() as first, served.connect() as second:
-        for connection in (first, second):
-            connection.send_request(served.params(site, query="slow=1"))
-        return [connection.read_response().text for connection in (first, second)]
+    """Both workers, each of which has one of two requests."""
+    return [answer.text for answer in at_once(served, site, 2)]
 
 
 def comes_back(served, site, plain, before):
@@ -100,9 +91,10 @@ def test_any_process_but_the_master(lwc):
     victims = descendants_of(lwc.daemon.pid)
     assert len(victims) >= 3
     for pid in victims:
-        if not alive(pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
             continue  # went with another one
-        os.kill(pid, signal.SIGKILL)
         answers = [ask(lwc, script) for _ in range(10) for script in (plain, site)]
         # Nobody was being served when the process died, so nobody may notice; but a connection that it had accepted
         # and not yet looked at can go down with it.
@@ -181,7 +173,7 @@ def test_snapshot_replaced_while_its_holder_hands_over(lwc):
             assert connection.read_response().text == "plain"
             for _ in range(3):
                 assert lwc.get(site).text == "resumed"
-                assert lwc.get(plain, timeout=5).text == "plain"
+                assert lwc.get(plain).text == "plain"
 
 
 def test_template_killed_before_it_has_told_of_a_new_holder(lwc):
@@ -201,10 +193,10 @@ def test_template_killed_before_it_has_told_of_a_new_holder(lwc):
         os.kill(template, signal.SIGKILL)
     lwc.wait_for_log("preparing another")
     for _ in range(5):
-        assert lwc.get(plain, timeout=5).text == "plain"
-        assert lwc.get(site, timeout=5).text in ("resumed", "cold")
-    assert wait_until(lambda: lwc.get(site, timeout=5).text == "resumed", PATIENCE)
-    assert not alive(new)
+        assert lwc.get(plain).text == "plain"
+        assert lwc.get(site).text in ("resumed", "cold")
+    assert wait_until(lambda: lwc.get(site).text == "resumed", PATIENCE)
+    assert wait_until(lambda: not alive(new), PATIENCE)
 
 
 def sockets_of(pid):
@@ -218,6 +210,12 @@ def listening_inode(path):
     return next(f"socket:[{words[6]}]" for words in lines if words[-1] == path and words[5] == "01")
 
 
+def children_at_rest(served, count):
+    """The master's children, once there are so many and each has done what it does at its start."""
+    assert wait_until(lambda: len(children_of(served.daemon.pid)) == count, PATIENCE)
+    return unchanging(served, lambda: children_of(served.daemon.pid))
+
+
 def test_base_template_started_anew_has_only_what_it_needs(lwc):
     """Neither another pool's socket nor a way to any worker is open in it, and so in none of its children: a request
     could take what is not meant for it, and a message to a dead worker would wait for ever instead of failing."""
@@ -225,19 +223,18 @@ def test_base_template_started_anew_has_only_what_it_needs(lwc):
     lwc.prepare(children=1, pools=(Pool("other", 1, listen=socket),))
     lwc.start()
     # A base template and a worker of each pool.
-    assert wait_until(lambda: len(children_of(lwc.daemon.pid)) == 4, PATIENCE)
-    first = children_of(lwc.daemon.pid)
+    first = children_at_rest(lwc, 4)
     listening = {listening_inode(path) for path in (lwc.daemon.socket, socket)}
     assert all(len(listening & sockets_of(pid)) == 1 for pid in first)
     sizes = sorted(len(sockets_of(pid)) for pid in first)
     for pid in first:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: len(children_of(lwc.daemon.pid)) == len(first)
-                      and not set(first) & set(children_of(lwc.daemon.pid)), PATIENCE)
+    assert wait_until(lambda: not set(first) & set(children_of(lwc.daemon.pid)), PATIENCE)
     for _ in range(3):
         assert lwc.get("echo 'plain';").text == "plain"
-    second = children_of(lwc.daemon.pid)
+    second = children_at_rest(lwc, len(first))
+    assert not set(first) & set(second)
     assert all(len(listening & sockets_of(pid)) == 1 for pid in second)
     # The last connection is closed after its answer has arrived here.
     assert wait_until(lambda: sorted(len(sockets_of(pid)) for pid in second) == sizes, PATIENCE)

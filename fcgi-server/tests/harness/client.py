@@ -2,17 +2,26 @@
 """A small HTTP client over a Unix socket or TCP that keeps cookies, as a browser would. Redirects are not followed."""
 
 import http.client
+import random
 import socket
 import urllib.parse
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 
 def unused_port():
-    """A TCP port of the loopback that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port that nobody has. It is below those that the kernel gives to clients, any of whom could take it before it is
+    listened on; and by chance, for other tests may look for one at the same time."""
+    first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, first_of_clients) if first_of_clients > 11_000 else 0
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
 
 
 @dataclass

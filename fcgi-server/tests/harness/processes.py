@@ -62,8 +62,16 @@ SYSCALLS = {"poll": 7, "accept4": 288}
 
 
 def waits_in(pid, call):
-    """Whether a process sleeps in this system call."""
-    return Path(f"/proc/{pid}/syscall").read_text().split()[0] == str(SYSCALLS[call])
+    """Whether a process sleeps in this system call. One that has ended does not."""
+    try:
+        return Path(f"/proc/{pid}/syscall").read_text().startswith(f"{SYSCALLS[call]} ")
+    except OSError:
+        return False
+
+
+def all_asleep(pids):
+    """Whether each of them waits for something or has ended: nobody has work that it only did not come to yet."""
+    return all(stat is None or stat[1] in "SZ" for stat in map(_stat, pids))
 
 
 def descendants_of(pid):
@@ -109,7 +117,7 @@ class Service:
 
     name = "service"
     start_seconds = 30
-    stop_seconds = 20
+    stop_seconds = 60
     stop_signal = signal.SIGTERM
 
     def __init__(self, space, name=None):
@@ -181,7 +189,7 @@ class Service:
             self.process.kill()
             status = self.process.wait()
         self.space.disown(self)
-        wait_until(lambda: not [pid for pid in family if _alive(pid)], 5)
+        wait_until(lambda: not [pid for pid in family if _alive(pid)], self.space.grace)
         for pid in filter(_alive, family):
             stubborn.append(describe(pid))
             _kill(pid)
@@ -202,7 +210,7 @@ def _kill(pid):
         pass
 
 
-def reap_orphans(known, newer_than, grace=5):
+def reap_orphans(known, newer_than, grace):
     """Kills children of ours that nobody started on purpose; describes them. Zombies are reaped without complaint, and
     what is ending has `grace` seconds for it."""
     def orphans():

@@ -15,6 +15,8 @@ class Workspace:
     Set LWC_KEEP=1 in the environment to keep the directory, logs and all, for a look at it afterwards.
     """
 
+    grace = 20  # seconds that processes have for their end when their daemon is gone
+
     def __init__(self):
         become_subreaper()
         self.path = Path(tempfile.mkdtemp(prefix="lwc-"))
@@ -65,7 +67,7 @@ class Workspace:
 
     def orphans(self):
         """Processes that lost their daemon; they are killed. Call it while daemons run, or after."""
-        return reap_orphans({service.pid for service in self.services}, self._before)
+        return reap_orphans({service.pid for service in self.services}, self._before, self.grace)
 
     def write(self, name, text, mode=0o644):
         """Writes a file below the workspace; its path."""
