@@ -14,7 +14,8 @@ from harness import unused_port
 from harness.fastcgi import Connection, ConnectionClosed
 from harness.processes import wait_until
 
-from .served import PATIENCE
+from .held import WAIT, held
+from .served import LONGER_THAN_A_STALL, PATIENCE
 
 
 @pytest.mark.parametrize("value, seen", [("yes", [False, "own"]), ("no", ["theirs", "own"])])
@@ -54,9 +55,11 @@ def test_allowed_clients(fresh, clients, web_server, served):
 
 @pytest.mark.parametrize("track", ["yes", "no"])
 def test_time_limit_of_what_follows_the_answer(fresh, track):
-    fresh.start(1, settings={"request_terminate_timeout": "1s", "request_terminate_timeout_track_finished": track})
+    limit = LONGER_THAN_A_STALL
+    fresh.start(1, settings={"request_terminate_timeout": f"{limit}s", "request_terminate_timeout_track_finished": track})
     done, begun = fresh.file("done"), fresh.file("begun")
-    answer = fresh.get(f"echo 'answered'; fastcgi_finish_request(); touch('{begun}'); sleep(4); touch('{done}');")
+    rest = limit + 3 if track == "no" else 10 * limit
+    answer = fresh.get(f"echo 'answered'; fastcgi_finish_request(); touch('{begun}'); sleep({rest}); touch('{done}');")
     assert answer.text == "answered"
     if track == "yes":
         log = fresh.wait_for_log("execution timed out")
@@ -181,11 +184,17 @@ def test_prefix_of_a_pool(fresh):
         "request_slowlog_timeout": "1s", "pm.status_path": "/status", "pm.status_listen": "status.sock"})
     fresh.daemon.arguments += ["-p", str(whole)]
     fresh.daemon.start()
-    with Connection(str(own / "in.sock"), timeout=PATIENCE) as connection:
-        connection.send_request(fresh.params(fresh.script("usleep(1600000); echo 'slow';")))
-        assert connection.read_response().text == "slow"
-    fresh.wait_for_log("finished trace of")
-    assert (own / "www.log").read_text() == "200\n" and "usleep()" in (own / "slow.log").read_text()
+    script = fresh.script(f"{WAIT} echo 'slow';")
+
+    def ask():
+        with Connection(str(own / "in.sock"), timeout=2 * PATIENCE) as connection:
+            connection.send_request(fresh.params(script))
+            return connection.read_response().text
+
+    with held(fresh, ask) as answer:
+        fresh.wait_for_log("finished trace of")
+    assert answer.result() == "slow"
+    assert (own / "www.log").read_text() == "200\n" and "flock()" in (own / "slow.log").read_text()
     assert {path.name for path in own.iterdir()} == {"in.sock", "www.log", "slow.log"}
     # The status page's socket is one of another pool, which has no prefix.
     assert {path.name for path in whole.iterdir()} == {"it.pid", "status.sock"}
@@ -201,11 +210,12 @@ def test_events_mechanism(fresh, mechanism):
 def test_emergency_restart_interval(fresh):
     """Crashes that are further apart do not count."""
     fresh.start(1, global_settings={"emergency_restart_threshold": 2, "emergency_restart_interval": "1s"})
-    for _ in range(3):
+    crashes = lambda: fresh.daemon.log().count("exited on signal 11 (SIGSEGV)")
+    for number in range(1, 4):
         with contextlib.suppress(ConnectionClosed):  # by php-fpm
             fresh.get("posix_kill(getmypid(), 11); sleep(5);")
-        time.sleep(2.5)
-    assert len(re.findall(r"exited on signal 11 \(SIGSEGV\)", fresh.daemon.log())) == 3
+        assert wait_until(lambda: crashes() == number, PATIENCE), fresh.daemon.log()
+        time.sleep(LONGER_THAN_A_STALL + 3)  # it may be counted that late
     assert "initiating reload" not in fresh.daemon.log()
 
 

@@ -3,27 +3,28 @@
 
 import contextlib
 import re
+import time
 
 import pytest
 
 from harness.fastcgi import ConnectionClosed
 from harness.processes import wait_until
 
-from .served import PATIENCE
+from .held import WAIT, WAIT_BUSY, held
+from .served import LONGER_THAN_A_STALL, PATIENCE
 
-PART = """<?php
-function inner($how) {
-    $until = microtime(true) + 1.8;
-    if ($how === 'sleep') {
-        usleep(1800000);
-    } else {
-        while (microtime(true) < $until) { $x = md5($how); }
-    }
+PART = f"""<?php
+function inner($how) {{
+    if ($how === 'sleep') {{
+        {WAIT}
+    }} else {{
+        {WAIT_BUSY}
+    }}
     return 'done';
-}
-class Outer {
-    static function run($how) { return inner($how); }
-}
+}}
+class Outer {{
+    static function run($how) {{ return inner($how); }}
+}}
 """
 PAGE = """<?php
 require __DIR__ . '/part.inc';
@@ -47,28 +48,35 @@ def entries(served, count=1):
     return served.write.read_text().split("\n\n")
 
 
+def slow(served, script, count=1, **more):
+    """The text of a request that went on until the slow log had this number of entries, and these."""
+    with held(served, lambda: served.get(script, timeout=2 * PATIENCE, **more)) as answer:
+        found = entries(served, count)
+    return answer.result().text, found
+
+
 def frames(entry):
     """Names and places, without addresses and directories."""
     return re.findall(r"^\[0x[0-9a-f]{16}\] (.*) \S*?([\w.]+:\d+)$", entry, re.M)
 
 
-@pytest.mark.parametrize("how, top", [("sleep", [("usleep()", "part.inc:5")]), ("loop", [])])
+@pytest.mark.parametrize("how, top", [("sleep", [("flock()", "part.inc:4")]), ("loop", [])])
 def test_where_it_is(fresh, how, top):
     script = start(fresh)
-    assert fresh.get(script, query=f"how={how}").text == "done"
-    (entry,) = entries(fresh)
+    text, (entry,) = slow(fresh, script, query=f"how={how}")
+    assert text == "done"
     head, name, *lines = entry.strip().splitlines()
     found = re.fullmatch(r"\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d\]  \[pool www\] pid (\d+)", head)
     assert found and name == f"script_filename = {script}"
     assert len(frames(entry)) == len(lines)
-    calls = [one for one in frames(entry) if one[0] not in ("microtime()", "md5()")]
-    assert calls == [*top, ("inner()", "part.inc:12"), ("run()", "slow.php:4"), ("{closure}()", "slow.php:6"),
+    calls = [one for one in frames(entry) if how == "sleep" or one[0] not in ("flock()", "strlen()")]
+    assert calls == [*top, ("inner()", "part.inc:11"), ("run()", "slow.php:4"), ("{closure}()", "slow.php:6"),
                      ("array_map()", "slow.php:6")]
     pid = found.group(1)
     log = fresh.daemon.log()
-    warning = (rf"WARNING: \[pool www\] child {pid}, script '{re.escape(script)}' \(request: \"GET /slow\.php\?how={how}\"\) "
-               rf"executing too slow \(1\.\d{{6}} sec\), logging")
-    assert re.search(warning, log), log
+    warning = re.search(rf"WARNING: \[pool www\] child {pid}, script '{re.escape(script)}' "
+                        rf"\(request: \"GET /slow\.php\?how={how}\"\) executing too slow \((\d+\.\d{{6}}) sec\), logging", log)
+    assert warning and float(warning[1]) >= 1, log
     order = [log.index(f"NOTICE: {text}") for text in (f"child {pid} stopped for tracing", f"about to trace {pid}",
                                                        f"finished trace of {pid}")]
     assert order == sorted(order)
@@ -76,40 +84,40 @@ def test_where_it_is(fresh, how, top):
 
 def test_an_include_and_the_script_itself(fresh):
     start(fresh)
-    fresh.script("<?php usleep(1600000);", "included.inc")
-    fresh.get(fresh.script("<?php\n\ninclude 'included.inc';", "page.php"))
-    fresh.get(fresh.script("<?php\n$until = microtime(true) + 1.6; while (microtime(true) < $until) { strlen('x'); }"))
-    first, second = entries(fresh, 2)
-    assert frames(first) == [("usleep()", "included.inc:1"), ("[INCLUDE_OR_EVAL]()", "page.php:3")]
-    assert {name for name, _ in frames(second)} <= {"microtime()", "strlen()"}
+    fresh.script(f"<?php {WAIT}", "included.inc")
+    slow(fresh, fresh.script("<?php\n\ninclude 'included.inc';", "page.php"))
+    _, (first, second) = slow(fresh, fresh.script(f"<?php\n{WAIT_BUSY}"), count=2)
+    assert frames(first) == [("flock()", "included.inc:1"), ("[INCLUDE_OR_EVAL]()", "page.php:3")]
+    assert {name for name, _ in frames(second)} <= {"flock()", "strlen()"}
 
 
 def test_once_per_request_and_no_deeper_than_told(fresh):
     start(fresh, **{"request_slowlog_trace_depth": 2})
-    script = fresh.script("<?php\nfunction f($n) { return $n ? f($n - 1) : usleep(3200000); }\nf(10);", "deep.php")
-    fresh.get(script)
+    script = fresh.script(f"<?php\nfunction f($n) {{ return $n ? f($n - 1) : {WAIT} }}\nf(10);", "deep.php")
+    with held(fresh, lambda: fresh.get(script, timeout=2 * PATIENCE)):
+        entries(fresh)
+        time.sleep(2.5)  # it is slow for a second and a third time
     (entry,) = entries(fresh)
-    assert frames(entry) == [("usleep()", "deep.php:2"), ("f()", "deep.php:2")]
+    assert frames(entry) == [("flock()", "deep.php:2"), ("f()", "deep.php:2")]
 
 
 def test_what_is_quick_is_not_in_it(fresh):
-    script = start(fresh)
+    script = start(fresh, request_slowlog_timeout=f"{LONGER_THAN_A_STALL}s")
     fresh.get("usleep(300000);")
-    fresh.get(script, query="how=sleep")
-    assert len(entries(fresh)) == 1
+    _, found = slow(fresh, script, query="how=sleep")
+    assert len(found) == 1
 
 
 def test_it_is_counted(fresh):
-    script = start(fresh, **{"pm.status_path": "/status"})
-    fresh.get(script, query="how=sleep")
-    entries(fresh)
-    page = fresh.get(script, SCRIPT_NAME="/status")
-    assert re.search(r"^slow requests: +1$", page.text, re.M), page.text
+    script = start(fresh, **{"pm.status_path": "/status", "request_slowlog_timeout": f"{LONGER_THAN_A_STALL}s"})
+    slow(fresh, script, query="how=sleep")
+    page = lambda: fresh.get(script, SCRIPT_NAME="/status").text
+    assert wait_until(lambda: re.search(r"^slow requests: +1$", page(), re.M), PATIENCE), page()
 
 
 def test_a_request_that_never_ends(fresh):
     """The trace comes before the end that request_terminate_timeout makes."""
-    start(fresh, **{"request_terminate_timeout": "3s"})
+    start(fresh, **{"request_terminate_timeout": f"{1 + LONGER_THAN_A_STALL}s"})
     script = fresh.script("<?php\nfunction f() { for (;;) { } }\nf();", "forever.php")
     with contextlib.suppress(ConnectionClosed):  # by php-fpm
         fresh.get(script)
@@ -122,21 +130,19 @@ def test_a_request_that_never_ends(fresh):
 def test_in_a_request_that_resumed_from_a_snapshot(lwc):
     lwc.prepare(1, settings={"slowlog": str(lwc.file("slow.log")), "request_slowlog_timeout": "1s"})
     lwc.write = lwc.file("slow.log")
-    script = lwc.script("<?php\nfunction f() { usleep(1700000); }\nlwc_snapshot();\nif (isset($_GET['slow'])) f();\necho 1;")
+    script = lwc.script(f"<?php\nfunction f() {{ {WAIT} }}\nlwc_snapshot();\nif (isset($_GET['slow'])) f();\necho 1;")
     lwc.daemon.pools[0].lwc["warmup"] = [script]
     lwc.daemon.write_config()
     lwc.start()
-    lwc.get(script, query="slow")
-    (entry,) = entries(lwc)
+    _, (entry,) = slow(lwc, script, query="slow")
     assert f"script_filename = {script}\n" in entry
-    assert [name for name, _ in frames(entry)] == ["usleep()", "f()"]
+    assert [name for name, _ in frames(entry)] == ["flock()", "f()"]
 
 
 def test_rotation(fresh):
     """It is opened for every entry: moving it away is enough."""
     script = start(fresh)
-    fresh.get(script, query="how=sleep")
-    entries(fresh)
+    slow(fresh, script, query="how=sleep")
     fresh.write.rename(fresh.file("slow.log.1"))
-    fresh.get(script, query="how=sleep")
-    assert len(entries(fresh, 2)) == 1
+    _, found = slow(fresh, script, count=2, query="how=sleep")
+    assert len(found) == 1
