@@ -40,6 +40,7 @@ class Busy:
         self.go = served.file("go")
         self.go.unlink(missing_ok=True)
         self.script = served.script(f"while (!file_exists('{self.go}')) {{ usleep(2000); clearstatcache(); }} echo 'ok';")
+        more = {"timeout": 10 * PATIENCE} | more  # they last as long as what is done meanwhile
         self.threads = [threading.Thread(target=served.get, args=(self.script,), kwargs=more) for _ in range(count)]
 
     def __enter__(self):

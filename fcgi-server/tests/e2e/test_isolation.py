@@ -60,7 +60,8 @@ def test_programs_do_not_have_the_connection(lwc):
 def test_signal_to_the_process_group(lwc):
     """It reaches no other worker, so no other request. On engine kernel it does not even cost the one that sends it."""
     lwc.start(children=2)
-    held = lwc.script("file_put_contents(ini_get('sys_temp_dir') . '/held', 'x'); usleep(500000); echo 'answered';")
+    held = lwc.script("file_put_contents(ini_get('sys_temp_dir') . '/held', 'x');"
+                      " while (!file_exists(ini_get('sys_temp_dir') . '/go')) usleep(1000); echo 'answered';")
     pid = lwc.script("echo getmypid();")
     before = {lwc.get(pid).text for _ in range(20)}
     answers = []
@@ -69,6 +70,7 @@ def test_signal_to_the_process_group(lwc):
     lwc.wait_for_file("held")
     with contextlib.suppress(ConnectionClosed):
         assert lwc.get(lwc.script("posix_kill(0, SIGKILL); echo 'survived';")).status == 500
+    lwc.file("go").touch()
     meanwhile.join(PATIENCE)
     assert answers == ["answered"], lwc.daemon.logs()
     after = {lwc.get(pid).text for _ in range(20)}

@@ -130,7 +130,7 @@ def test_what_php_says_of_a_pool_and_in_a_warm_up(lwc):
     script = lwc.script("error_log('said in the ' . (lwc_warming_up() ? 'warm-up' : 'request')); lwc_snapshot(); echo 'served';")
     lwc.start(1, settings={"php_admin_value[memory_limit]": "nonsense"}, lwc={"warmup": [script]})
     assert lwc.get(script).text == "served"
-    log = lwc.daemon.log()
-    assert re.search(DATED + r'\[pool www\] PHP message: PHP Warning:  Invalid "memory_limit" setting', log), log
-    assert re.search(DATED + r"\[pool www\] PHP message: said in the warm-up\n", log), log
-    assert "said in the request" not in log
+    for line in (r'PHP Warning:  Invalid "memory_limit" setting', r"said in the warm-up\n"):
+        told = re.compile(DATED + r"\[pool www\] PHP message: " + line)
+        assert wait_until(lambda: told.search(lwc.daemon.log()), PATIENCE), lwc.daemon.log()
+    assert "said in the request" not in lwc.daemon.log()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Graceful stop and reload lose no request. On php-fpm and lwc-fpm."""
 
+import contextlib
 import os
 import re
 import signal
@@ -74,7 +75,7 @@ def test_reload_leaves_no_worker_that_was_just_being_made(lwc):
     lwc.daemon.pools[0].settings["env[WHICH]"] = "new"
     lwc.daemon.write_config()
     reload_and_wait(lwc)
-    if template in children_of(lwc.daemon.pid):
+    with contextlib.suppress(ProcessLookupError):
         os.kill(template, signal.SIGCONT)
     assert wait_until(lambda: workers[1] not in children_of(lwc.daemon.pid), PATIENCE)
     answers = [lwc.get(script).text for _ in range(100)]

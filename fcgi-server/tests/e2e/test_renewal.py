@@ -98,7 +98,7 @@ def listener():
             except OSError:
                 return
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 heard.append(connection.recv(4096))
 
     thread = threading.Thread(target=serve)
@@ -116,7 +116,7 @@ def test_randomness_of_tls_clients(lwc, listener, client, where):
     port, heard = listener
     hello = {"curl": f"(function () {{ $c = curl_init('https://127.0.0.1:{port}/'); curl_setopt($c,"
                      " CURLOPT_RETURNTRANSFER, true); return curl_exec($c); })()",
-             "stream": f"@stream_socket_client('ssl://127.0.0.1:{port}', $a, $b, 5)"}[client]
+             "stream": f"@stream_socket_client('ssl://127.0.0.1:{port}', $a, $b, 60)"}[client]
     point = "lwc_snapshot();" if where == "snapshot" else ""
     script = lwc.script(f"{hello}; {point} {hello}; echo 'done';", "front.php")
     lwc.start(children=1, lwc={"warmup": [script]} if point else {})

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from harness import LwcFpm, PhpFpm, Workspace
+from harness import LwcFpm, PhpFpm, Workspace, unused_port
 
 from .busy import Busy, own_page, status, wait_for_status
 from .conftest import OURS
@@ -127,7 +127,7 @@ def test_a_running_request(fresh):
             text = own_page(fresh, query=f"{form}&full").text
             assert "/a&quot;b&lt;c&gt;/\xe9?a=&lt;b&gt;&amp;c=&quot;d&quot;" in text, text
         ElementTree.fromstring(text)
-    page = wait_for_status(fresh, lambda page: page["active processes"] == 1)
+    page = wait_for_status(fresh, lambda page: sorted(one["state"] for one in page["processes"]) == ["Idle", "Running"])
     idle = next(one for one in page["processes"] if one["state"] == "Idle")
     assert idle["last request memory"] > 0
 
@@ -163,9 +163,10 @@ def test_status_listen_without_a_path(fresh):
 
 
 def test_listen_queue(fresh):
-    fresh.start(1, settings=SETTINGS | {"pm.status_listen": "127.0.0.1:19752", "listen.backlog": 7},
-                listen="127.0.0.1:19751")
-    where = {"address": ("127.0.0.1", 19752)}
+    port = unused_port()  # only over TCP the kernel tells
+    listen = str(fresh.space.path / "status.sock")
+    fresh.start(1, settings=SETTINGS | {"pm.status_listen": listen, "listen.backlog": 7}, listen=f"127.0.0.1:{port}")
+    where = {"address": listen}
     with Busy(fresh, 1):
         wait_for_status(fresh, lambda page: page["active processes"] == 1, **where)
         waiting = [fresh.connect() for _ in range(3)]
@@ -244,7 +245,7 @@ def test_snapshots_are_listed(lwc):
 def test_faults_are_counted(lwc):
     lwc.start(1, settings=SETTINGS)
     lwc.get("posix_kill(getmypid(), SIGSEGV); sleep(5);")
-    assert status(lwc)["lwc"]["faults"] == 1
+    assert wait_for_status(lwc, lambda page: page["lwc"]["faults"])["lwc"]["faults"] == 1
 
 
 def test_the_live_page(lwc):

@@ -35,8 +35,10 @@ def test_lines_of_both(fresh):
     start(fresh)
     fresh.get(write_error("one\ntwo\nthree"))
     assert said(fresh, 3) == [f'said into stderr: "{text}"' for text in ("one", "two", "three")]
-    fresh.get("file_put_contents('php://stdout', 'out'); error_log('gone to the web server', 4);")
-    assert said(fresh, 5)[3:] == ['said into stdout: "out"', 'said into stderr: "NOTICE: PHP message: gone to the web server"']
+    fresh.get("file_put_contents('php://stdout', 'out');")
+    assert said(fresh, 4)[3:] == ['said into stdout: "out"']
+    fresh.get("error_log('gone to the web server', 4);")
+    assert said(fresh, 5)[4:] == ['said into stderr: "NOTICE: PHP message: gone to the web server"']
 
 
 def test_by_whom(fresh):
