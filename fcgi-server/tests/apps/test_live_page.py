@@ -13,7 +13,8 @@ pytestmark = pytest.mark.browser
 
 SETTINGS = {"pm.status_path": "/status"}
 PHP_FPMS_PAGE = Path("/usr/share/php/8.2/fpm/status.html")
-CODE = "<?php if (function_exists('lwc_snapshot')) { lwc_snapshot(); } usleep($_GET['wait'] ?? 0); echo 'page';"
+CODE = "<?php if (function_exists('lwc_snapshot')) { lwc_snapshot(); }" \
+       " while (isset($_GET['wait']) && !file_exists(__DIR__ . '/go')) { usleep(10000); } echo 'page';"
 
 
 class StatusSite:
@@ -81,12 +82,13 @@ def test_the_live_page_shows_and_updates(browser, site):
     assert tile(person, "engine") in ("rollback", "fork", "kernel")
 
     # A request is seen while it runs, and no longer.
-    running = lambda: [one for one in rows(person, "processes") if one["state"] == "Running" and one["request uri"] == "/page.php?wait=4000000"]
-    with site.connect(query="wait=4000000") as connection:
+    running = lambda: [one for one in rows(person, "processes") if one["state"] == "Running" and one["request uri"] == "/page.php?wait"]
+    with site.connect(query="wait") as connection:
         until(browser, lambda: len(running()) == 1)
         assert running()[0]["script"] == site.page
         assert person.script("return document.querySelectorAll('#processes tr.busy').length") == 2  # and the page's own
         assert browser.title == "2/2 www"
+        Path(site.page).with_name("go").touch()
         assert connection.read_response().text == "page"
     until(browser, lambda: not running())
 

@@ -23,7 +23,7 @@ PHP_FPM = "php-fpm"
 UNSAFE = "none"
 ISOLATING = ("fork", "rollback", "kernel")
 VARIANTS = ("base", "snapshot")
-ANSWER_SECONDS = 15  # a worker that hangs after request A does not hold
+ANSWER_SECONDS = 20  # a worker that hangs after request A does not hold
 
 # One worker each. "fresh" sees request B only, "dirty" sees A and then B, "proof" shows that A changes something.
 POOLS = ("fresh", "dirty", "proof")

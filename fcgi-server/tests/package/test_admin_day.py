@@ -36,7 +36,7 @@ INDEX = """<?php
 require __DIR__ . '/../release.php';
 if (function_exists('lwc_snapshot')) { lwc_snapshot(); }
 $served_by = function_exists('lwc_in_child') ? 'lwc-fpm' : 'php-fpm';
-function slow_report() { usleep(2500000); }
+function slow_report() { while (!file_exists('/srv/slow-enough')) { usleep(10000); } }
 if ($_SERVER['DOCUMENT_URI'] === '/slow') { slow_report(); }
 if ($_SERVER['DOCUMENT_URI'] === '/hold') { while (!file_exists('/srv/let-go')) { usleep(10000); } }
 echo "release $release by $served_by";
@@ -162,7 +162,7 @@ def test_moving_over(steps, debian, deb, fpm, lwc, site):
         visitors.see("release 1 by lwc-fpm")
         fpm.stop("SIGQUIT")
         visitors.go_on()
-    assert "of '/srv/app/releases/1/public/index.php' is ready" in log(debian)
+    assert wait_until(lambda: "of '/srv/app/releases/1/public/index.php' is ready" in log(debian), PATIENCE), log(debian)
 
 
 def test_reload_during_load(steps, debian, lwc, site):
@@ -212,7 +212,7 @@ def test_logs_are_rotated(steps, debian, lwc, site):
         debian.run("logrotate -f /etc/logrotate.d/lwc-fpm")
         visitors.go_on()
         assert wait_until(lambda: "GET /" in debian.read(access), PATIENCE)
-    assert "error log file re-opened" in log(debian)
+    assert wait_until(lambda: "error log file re-opened" in log(debian), PATIENCE), log(debian)
     kept = debian.read(access + ".1")
     assert kept.count("\n") > 0 and kept.endswith("\n")
     # The five workers of before the reload may each have answered one more, and had no access log.
@@ -223,8 +223,15 @@ def test_logs_are_rotated(steps, debian, lwc, site):
 def test_slow_page_is_found_in_the_slow_log(steps, debian, lwc, site):
     set_in_pool(debian, slowlog="/var/log/lwc-fpm.www.slow.log", request_slowlog_timeout="1s")
     assert lwc.reload()
-    assert HttpClient(site).get("/slow").status == 200
-    assert wait_until(lambda: "slow_report()" in debian.read("/var/log/lwc-fpm.www.slow.log"), PATIENCE), log(debian)
+    got = []
+    visit = threading.Thread(target=lambda: got.append(HttpClient(site, timeout=2 * PATIENCE).get("/slow").status))
+    visit.start()
+    try:
+        assert wait_until(lambda: "slow_report()" in debian.read("/var/log/lwc-fpm.www.slow.log"), PATIENCE), log(debian)
+    finally:
+        debian.write("/srv/slow-enough", "")
+        visit.join()
+    assert got == [200]
     assert "script_filename = /srv/app/releases/2/public/index.php" in debian.read("/var/log/lwc-fpm.www.slow.log")
 
 
