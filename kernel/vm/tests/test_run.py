@@ -4,6 +4,7 @@
 import fcntl
 import os
 import pathlib
+import random
 import signal
 import socket
 import struct
@@ -119,10 +120,20 @@ def test_a_leak_is_found_on_the_debug_kernel():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def unused_port():
+    """One that nobody has, below those that the kernel gives to clients, any of whom could take it before the guest's is there."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 def test_a_port_of_the_guest_is_reachable():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     command = [RUN, "--kernel", KERNEL, "--no-leak-check", "--timeout", str(BOUND), "--port", f"{port}:8000", "--", "python3", "-m", "http.server", "8000"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as guest:
         try:
