@@ -51,6 +51,11 @@ bool start_php(const config::CommandLine& command_line) {
   return static_cast<bool>(started);
 }
 
+Status engine_works(std::string_view name) {
+  const Result<std::unique_ptr<Engine>> engine = make_engine(name, UniqueFd());
+  return engine ? ok() : Status(engine.error());
+}
+
 int run(const config::CommandLine& command_line, const config::Options& options,
         MasterOptions master) {
   if (!start_php(command_line)) {
@@ -109,6 +114,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
   options.constant = php::constant_value;
   options.ini_value = php::ini_file_value;
   if (command_line.action == config::Action::Test) {
+    options.engine_works = engine_works;
     return start_php(command_line) ? config::test_configuration(command_line, options)
                                    : config::kExitSoftware;
   }

@@ -2,6 +2,7 @@
 #include "renewal.hpp"
 
 #include <cstring>
+#include <string>
 
 #include "ini.hpp"
 #include "messages.hpp"
@@ -44,13 +45,25 @@ std::size_t empty_output_buffers() {
 }
 
 /// A header that the warm-up set and that is not one every request gets.
+/// PHP adds it by itself, when there is output.
+std::string default_content_type() {
+  char* type = sapi_get_default_content_type();
+  std::string header = std::string("Content-type: ") + (type != nullptr ? type : "");
+  if (type != nullptr) {
+    efree(type);
+  }
+  return header;
+}
+
 const char* header_of_warmup() {
+  const std::string own = default_content_type();
   zend_llist_position position;
   for (auto* header = static_cast<sapi_header_struct*>(
            zend_llist_get_first_ex(&SG(sapi_headers).headers, &position));
        header != nullptr; header = static_cast<sapi_header_struct*>(
                               zend_llist_get_next_ex(&SG(sapi_headers).headers, &position))) {
-    if (strncasecmp(header->header, "X-Powered-By:", std::strlen("X-Powered-By:")) != 0) {
+    if (strncasecmp(header->header, "X-Powered-By:", std::strlen("X-Powered-By:")) != 0 &&
+        header->header != own) {
       return header->header;
     }
   }

@@ -297,7 +297,7 @@ Options to_options(const CommandLine& command_line) {
 
 int test_configuration(const CommandLine& command_line, const Options& options) {
   const Result<Config> config = load(options);
-  if (!config || !check_identities(*config, options.sink)) {
+  if (!config || !check_identities(*config, options.sink) || !check_snapshots(*config, options)) {
     options.sink(log::Level::Error, "FPM initialization failed");
     return kExitConfig;
   }

@@ -166,6 +166,8 @@ struct Options {
   /// can be started on error_log. An error ends load(). Not given: load() tries whether error_log
   /// can be opened.
   std::function<Status(const GlobalConfig&)> open_error_log;
+  /// Whether an engine works on this machine, asked by -t. Not given: nobody knows.
+  std::function<Status(std::string_view engine)> engine_works;
 };
 
 /// The file that is read when -y is not given: our own, or php-fpm's when the program is called by
@@ -179,6 +181,10 @@ Result<Config> load(const Options& options);
 
 /// What -t checks besides: that users and groups exist. Says what it finds to the sink.
 Status check_identities(const Config& config, const log::Sink& sink);
+
+/// And: that the pools' engines work on this machine. Warns of warm-up scripts that are not there:
+/// their pools start without them.
+Status check_snapshots(const Config& config, const Options& options);
 
 /// Tells, when the daemon starts, what it cannot do for not being root.
 void tell_privileges(const Config& config, const log::Sink& sink);

@@ -126,6 +126,7 @@ class Pool {
     bool live = false;
     bool idle_kill = false;  // ended by process management
     bool replacing = false;  // the next holder takes the place of one that ended by itself
+    pid_t killed = 0;  // the process last ended for a request's time, which takes its time to die
     UniqueFd control;
     UniqueFd control_other;
     CaughtOutput output;

@@ -168,6 +168,7 @@ void Pool::check_overdue() {
     const Slot& shared = board_->slot(i);
     const Progress first = shared.progress();
     const bool overdue = slots_[i].live && is_overdue(shared, first);
+    slots_[i].killed = overdue ? slots_[i].killed : 0;
     if (!second_look_.confirms(i, overdue, first.started_ns)) {
       continue;
     }
@@ -175,8 +176,10 @@ void Pool::check_overdue() {
     const std::string request = describe_request(shared);
     // It may have come to its end meanwhile, and the process may serve another one.
     const Progress now = shared.progress();
-    if (pid > 0 && now.started_ns == first.started_ns && is_overdue(shared, now)) {
+    if (pid > 0 && pid != slots_[i].killed && now.started_ns == first.started_ns &&
+        is_overdue(shared, now)) {
       ::kill(pid, SIGKILL);
+      slots_[i].killed = pid;
       log::warning(config_.name, request + " execution timed out, killing");
     }
   }

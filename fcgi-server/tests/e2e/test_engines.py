@@ -79,6 +79,24 @@ def test_chroot_that_the_engine_cannot_work_in(lwc):
     assert "/proc/self/pagemap" in lwc.daemon.log()
 
 
+@pytest.mark.skipif(HERE["kernel"][0], reason="this kernel has all that an engine may need")
+def test_check_of_the_configuration_names_an_engine_that_cannot_work_here(lwc):
+    lwc.prepare(1, lwc={"engine": "kernel"})
+    checked = subprocess.run([*lwc.daemon.command(), "-t"], capture_output=True, text=True)
+    assert checked.returncode == 78
+    assert "ERROR: [pool www] engine 'kernel' cannot work here: kernel: this kernel has no light-weight contexts" in checked.stderr
+    assert "is successful" not in checked.stderr
+
+
+def test_check_of_the_configuration_names_a_warm_up_script_that_is_not_there(lwc):
+    there = lwc.script("lwc_snapshot();")
+    lwc.prepare(1, lwc={"warmup": [there, "/nowhere/index.php /"]})
+    checked = subprocess.run([*lwc.daemon.command(), "-t"], capture_output=True, text=True)
+    assert checked.returncode == 0
+    assert [line.split("] ", 1)[1] for line in checked.stderr.splitlines() if "WARNING" in line] == \
+        ["WARNING: [pool www] lwc.warmup: there is no script '/nowhere/index.php': no snapshot is made of it before the pool is ready"]
+
+
 def copies_in_place(pid):
     """(address, file) of the memory that is mapped, privately, from a sealed copy of it."""
     lines = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]

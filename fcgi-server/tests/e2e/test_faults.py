@@ -221,6 +221,8 @@ def test_endless_request_whose_server_does_not_come_to_end_it(served):
         connection.send_request(served.params(bad))
         server = int(served.wait_for_file("server"))
         served.wait_for_log("execution timed out, killing")
+        time.sleep(3)  # the master looks once a second, and what it has killed is still there
+        assert served.daemon.log().count("execution timed out, killing") == 1
         os.kill(server, signal.SIGCONT)
         assert connection.read_response().status == 504
 
