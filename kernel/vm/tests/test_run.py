@@ -72,6 +72,13 @@ def test_a_missing_command_is_127():
     assert done.returncode == 127 and b"no-such-program" in done.stderr
 
 
+@pytest.mark.parametrize("option, value", [("--cpus", "0"), ("--mem", "2X"), ("--timeout", "-3"), ("--port", "99999:80"), ("--log", "/nonexistent/log")])
+def test_options_that_are_not_valid_start_no_guest(option, value):
+    done = run(option, value, "--", "true")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert f"error: argument {option}: {value}: ".encode() in done.stderr
+
+
 def test_what_the_guest_writes_is_gone_unless_shared(tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
