@@ -280,7 +280,11 @@ static struct lwc *syscall_target(int fd, u32 mask)
 
 	if (IS_ERR(file))
 		return ERR_CAST(file);
-	lwc = may_use(file, mask) ? lwc_from_file(file) : ERR_PTR(-EPERM);
+	lwc = lwc_from_file(file);
+	if (!IS_ERR(lwc) && !may_use(file, mask)) {
+		lwc_put(lwc);
+		lwc = ERR_PTR(-EPERM);
+	}
 	fput(file);
 	return lwc;
 }

@@ -3,6 +3,7 @@
  * Light-weight contexts: ways around the walls. The creator has a secret that the
  * child was made without; each test is a child that tries to get at it.
  */
+#include <linux/keyctl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -221,6 +222,55 @@ TEST_F(door, what_a_run_left_behind_cannot_look_at_the_next)
 	ASSERT_EQ(0, lwc_switch(fd, LWC_SWITCH_ROLLBACK, 0, &event));
 	ASSERT_EQ(0, lwc_switch(fd, LWC_SWITCH_ROLLBACK, 1, &event));
 	EXPECT_EQ(1, self->shared[2]);
+}
+
+static long session_keyring(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID,
+		       KEY_SPEC_SESSION_KEYRING, 0);
+}
+
+/* 0 if the caller's parent has its session keyring from it now */
+static int give_session_to_parent(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "given") < 0 ||
+	       syscall(SYS_keyctl, KEYCTL_SESSION_TO_PARENT);
+}
+
+/* Who gave another its session keyring can read what that puts there */
+TEST_F(door, a_session_keyring_given_to_the_parent)
+{
+	struct lwc_event event;
+	int status = -1;
+	long fd, own;
+	pid_t pid;
+
+	own = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "own");
+	ASSERT_LE(0, own);
+	fd = lwc_create(0, &event);
+	if (fd == LWC_ENTERED) {
+		if (!fork()) {
+			while (!self->shared[1])
+				sched_yield();
+			self->shared[2] = give_session_to_parent() ? 1 : 2;
+			_exit(0);
+		}
+		leave(event.creator, 0);
+	}
+	ASSERT_EQ(0, lwc_switch(fd, 0, 0, &event));
+	self->shared[1] = 1;
+	while (!self->shared[2])
+		sched_yield();
+	EXPECT_EQ(1, self->shared[2]);
+	EXPECT_EQ(own, session_keyring());
+
+	/* A process forked from the root can */
+	pid = fork();
+	if (!pid)
+		_exit(give_session_to_parent());
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_NE(own, session_keyring());
 }
 
 TEST_HARNESS_MAIN

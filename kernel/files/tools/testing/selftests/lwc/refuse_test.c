@@ -259,6 +259,7 @@ TEST(ESTALE_in_a_forked_process)
 	pid = fork();
 	if (!pid)
 		_exit((call(fd, 0, SYS_getuid) != -ESTALE) |
+		      (call(fd, LWC_MASK_FILES, SYS_getuid) != -ESTALE) << 2 |
 		      (lwc_ctl(LWC_CTL_ROLLBACK, fd, NULL, 0) != -ESTALE) << 1);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
