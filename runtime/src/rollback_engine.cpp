@@ -149,6 +149,12 @@ void RollbackEngine::child_gone(Server& server, SnapshotId own) {
   }
 }
 
+void RollbackEngine::lift_deadline() {
+  if (g_state->deadline_set) {
+    g_state->process.set_deadline(0);
+  }
+}
+
 void RollbackEngine::end_child() {
   rollback::end_child(Ending::Done, 0);
 }

@@ -13,6 +13,7 @@ class RollbackEngine final : public ProcessEngine {
 
   std::string_view name() const override { return "rollback"; }
   bool discards_children() const override { return true; }
+  void lift_deadline() override;
   void end_child() override;
 
   static EngineProbe probe();

@@ -62,7 +62,7 @@ long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
 
 }  // namespace
 
-FcgiTransport::FcgiTransport() {
+FcgiTransport::FcgiTransport(std::function<void()> answered) : answered_(std::move(answered)) {
   FCGX_Init();
   FCGX_InitRequest(&request_, -1, 0);  // no listening socket: libfcgi never accepts by itself
   constexpr std::size_t kUsualParams = 64;
@@ -221,6 +221,7 @@ void FcgiTransport::finish() noexcept {
         SHUT_WR);  // the server holds a descriptor too: closing ours is not seen by the client
   }
   ::close(connection);
+  answered_();
 }
 
 }  // namespace lwc

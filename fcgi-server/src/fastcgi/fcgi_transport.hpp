@@ -3,6 +3,7 @@
 
 #include <fcgiapp.h>
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,8 @@ namespace lwc {
 /// one request.
 class FcgiTransport final : public php::Transport {
  public:
-  /// Prepares libfcgi's buffers. Once per process.
-  FcgiTransport();
+  /// Prepares libfcgi's buffers. Once per process. `answered` is called when an answer is complete.
+  explicit FcgiTransport(std::function<void()> answered);
   FcgiTransport(const FcgiTransport&) = delete;
   FcgiTransport& operator=(const FcgiTransport&) = delete;
   ~FcgiTransport() override = default;
@@ -47,6 +48,7 @@ class FcgiTransport final : public php::Transport {
   FCGX_Request request_{};
   std::vector<std::pair<const char*, const char*>> params_;
   std::vector<std::uint16_t> same_hash_;  // scratch of split_params()
+  std::function<void()> answered_;
   ChildReport* report_ = nullptr;
   bool open_ = false;
   bool body_ended_ = false;

@@ -31,6 +31,11 @@ ChildHost::ChildHost(Worker& worker, Engine& engine, status::Pages pages, LogCha
     : worker_(worker),
       engine_(engine),
       log_(log),
+      transport_([this] {
+        if (!worker_.is_limited()) {
+          engine_.lift_deadline();
+        }
+      }),
       access_(worker.options().access, worker.pool_name()),
       pages_(std::move(pages)) {}
 
