@@ -24,6 +24,7 @@ constexpr std::uint32_t kNeeded = LWC_FEATURE_ROLLBACK | LWC_FEATURE_TRAP_FAULT 
 // What a child wants that switches to its server: the first argument.
 constexpr std::uint64_t kDone = 0;
 constexpr std::uint64_t kCall = 1;
+constexpr std::uint64_t kGoOn = 2;
 
 // What a child has to do before its request: a message's kind.
 constexpr std::uint32_t kOpenAnew = 1;
@@ -265,11 +266,10 @@ bool KernelEngine::goes_on(Server& server, lwc_event& event) {
       process_.note(event.regs);
       return true;
     case LWC_EVENT_SWITCH:
-      if (event.args[0] != kCall) {
-        return false;
+      if (event.args[0] == kCall) {
+        server.called();
       }
-      server.called();
-      return true;
+      return event.args[0] != kDone;
     case LWC_EVENT_TIMEOUT:
       return !server.is_limited();
     default:
@@ -314,6 +314,12 @@ void KernelEngine::go_to_server(std::uint64_t wish) const {
 
 void KernelEngine::call_server() {
   go_to_server(kCall);
+}
+
+// Each stay has a limit of its own, of what is left of the request's time, and the next one has
+// none. The end of this one's would interrupt a sleep().
+void KernelEngine::lift_deadline() {
+  go_to_server(kGoOn);
 }
 
 void KernelEngine::end_child() {

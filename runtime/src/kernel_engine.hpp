@@ -21,6 +21,7 @@ class KernelEngine final : public ProcessEngine {
   bool discards_children() const override { return true; }
   bool limits_memory() const override { return true; }
   void call_server() override;
+  void lift_deadline() override;
   void end_child() override;
 
   static EngineProbe probe();

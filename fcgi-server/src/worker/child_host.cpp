@@ -32,7 +32,7 @@ ChildHost::ChildHost(Worker& worker, Engine& engine, status::Pages pages, LogCha
       engine_(engine),
       log_(log),
       transport_([this] {
-        if (!worker_.is_limited()) {
+        if (worker_.options().terminate_timeout.count() != 0 && !worker_.is_limited()) {
           engine_.lift_deadline();
         }
       }),

@@ -158,8 +158,8 @@ class Engine {
   /// Nothing happens where a child has itself what its server has.
   virtual void call_server() {}
 
-  /// In a child that no limit holds for any more (Server::is_limited()): where the end of its time
-  /// would come as a signal, it does not come, and cuts no sleep() short.
+  /// In a child whose limit holds no more (Server::is_limited()): where the end of its time would
+  /// interrupt it, it does not come, and cuts no sleep() short.
   virtual void lift_deadline() {}
 
   /// Ends the child that hold() returned in.
