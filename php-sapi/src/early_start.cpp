@@ -11,6 +11,7 @@
 #include "php.hpp"
 #include "renewal.hpp"
 #include "request.hpp"
+#include "small_blocks.hpp"
 
 namespace lwc::php {
 
@@ -66,6 +67,7 @@ void start_early() {
   zend_unset_timeout();
   zend_llist_clean(&SG(sapi_headers).headers);
   release_opcache(false);
+  lay_out_small_blocks();
   g_started = true;
 }
 

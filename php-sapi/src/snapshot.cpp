@@ -16,6 +16,7 @@
 #include "request.hpp"
 #include "resume_callbacks.hpp"
 #include "shared_files.hpp"
+#include "small_blocks.hpp"
 #include "warmup.hpp"
 
 extern "C" {
@@ -187,6 +188,7 @@ void hold_template() {
     }
     g_shared_files.reopen();
   };
+  lay_out_small_blocks();
   Result<Job> job = pool().engine->hold(*pool().server, options);
   if (!job) {
     pool().engine->abandon("the snapshot of " + g_state.script +

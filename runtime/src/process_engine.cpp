@@ -10,6 +10,7 @@
 #include "child_processes.hpp"
 #include "fork_sibling.hpp"
 #include "lwc/clean_pages.hpp"
+#include "lwc/fragments.hpp"
 #include "lwc/template.hpp"
 #include "template_protocol.hpp"
 
@@ -19,6 +20,7 @@ using Kind = TemplateEvent::Kind;
 
 Result<Job> ProcessEngine::hold(Server& server, const HoldOptions& options) {
   if (!is_holder_) {
+    use_up_fragments();
     if (Status prepared = prepare_template(); !prepared) {
       return prepared.error();
     }
