@@ -71,7 +71,8 @@ struct alignas(kPage) Slot {
   std::atomic<std::uint32_t> head_size{
       0};                            ///< bytes on the connection that are known to be the request's
   std::atomic<bool> no_body{false};  ///< the request has no body, and its end was seen
-  std::atomic<bool> slow_client{false};  ///< receiving was limited, as the head came slowly
+  std::atomic<bool> plain_script{false};  ///< php::is_plain_script()
+  std::atomic<bool> slow_client{false};   ///< receiving was limited, as the head came slowly
   SlotFigures figures;
 
   Exchange exchange;  ///< the child writes from its `report` on

@@ -196,15 +196,19 @@ void apply_directory_ini() {
   directory[length] = '\0';
   php_ini_activate_per_dir_config(directory, length);
   const char* document_root = current_request().params.get("DOCUMENT_ROOT");
-  if (reads_user_ini() && document_root != nullptr) {
+  if (reads_user_ini() && document_root != nullptr && !current_request().is_plain) {
     apply_user_ini(directory, document_root);
   }
   efree(directory);
 }
 
 bool has_directory_ini() {
-  const char* script = SG(request_info).path_translated;
-  const char* document_root = current_request().params.get("DOCUMENT_ROOT");
+  return !current_request().is_plain &&
+         has_directory_ini(SG(request_info).path_translated,
+                           current_request().params.get("DOCUMENT_ROOT"));
+}
+
+bool has_directory_ini(const char* script, const char* document_root) {
   if (script == nullptr || document_root == nullptr || !reads_user_ini()) {
     return false;
   }

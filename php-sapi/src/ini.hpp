@@ -19,7 +19,9 @@ void apply_request_ini();
 /// [HOST=] and [PATH=] sections of php.ini and the .user.ini files for the current script.
 void apply_directory_ini();
 
-/// Is there a .user.ini file for the current script?
+/// Is there a .user.ini file for this script? Without a document root none counts.
+bool has_directory_ini(const char* script, const char* document_root);
+/// The same for the current request.
 bool has_directory_ini();
 
 }  // namespace lwc::php

@@ -141,10 +141,15 @@ Request& current_request() {
 
 bool open_request(const Job& job) {
   Transport* transport = pool().host->open(job);
-  if (transport != nullptr) {
-    open_request(*transport);
+  if (transport == nullptr) {
+    return false;
   }
-  return transport != nullptr;
+  open_request(*transport);
+  Request& request = current_request();
+  // The settings may change what file is looked for.
+  request.is_plain = pool().host->is_plain_script() && request.params.get("PHP_VALUE") == nullptr &&
+                     request.params.get("PHP_ADMIN_VALUE") == nullptr;
+  return true;
 }
 
 void open_request(Transport& transport) {
@@ -159,13 +164,15 @@ void open_request(Transport& transport) {
   request.body_file = -1;
   forget_uploads();
   request.no_directory_ini = false;
+  request.is_plain = false;
 }
 
 void fill_request_info() {
   Request& request = current_request();
   const CgiSettings& settings = cgi_settings();
-  const ScriptPath script =
-      resolve_script(request.params, {settings.fix_pathinfo, settings.discard_path, PG(doc_root)});
+  const ScriptPath script = resolve_script(
+      request.params,
+      {settings.fix_pathinfo, settings.discard_path, PG(doc_root), request.is_plain});
   SG(server_context) = &request;
   auto& info = SG(request_info);
   info.path_translated = nullptr;

@@ -20,6 +20,7 @@ struct Request {
   bool log_started = false;     ///< something was written to FCGI_STDERR
   std::size_t peak_memory = 0;  ///< bytes
   int body_file = -1;           ///< REQUEST_BODY_FILE
+  bool is_plain = false;        ///< Host::is_plain_script(), and no ini settings came with it
   bool no_directory_ini = false;  ///< it was looked for, and there is none
 };
 

@@ -124,7 +124,8 @@ class Resolver {
       script_name_ = redirect_url_;
     }
     const std::size_t length = std::strlen(script_);
-    if (length > 0 && (script_[length - 1] == '/' || !exists(script_))) {
+    const bool known = rules_.exists && script_ == script_filename_ && !from_proxy_;
+    if (!known && length > 0 && (script_[length - 1] == '/' || !exists(script_))) {
       find_script_above();
     } else {
       take_script_as_it_is();

@@ -14,6 +14,7 @@ struct ScriptPathRules {
   bool fix_pathinfo = true;        ///< cgi.fix_pathinfo
   bool discard_path = false;       ///< cgi.discard_path
   const char* doc_root = nullptr;  ///< the ini setting doc_root
+  bool exists = false;             ///< the file that SCRIPT_FILENAME names is known to exist
 };
 
 struct ScriptPath {

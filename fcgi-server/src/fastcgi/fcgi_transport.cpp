@@ -67,7 +67,7 @@ FcgiTransport::FcgiTransport(std::function<void()> answered) : answered_(std::mo
   FCGX_InitRequest(&request_, -1, 0);  // no listening socket: libfcgi never accepts by itself
   constexpr std::size_t kUsualParams = 64;
   params_.reserve(kUsualParams);
-  same_hash_.reserve(kUsualParams);
+  forget_params();
 }
 
 bool FcgiTransport::open(int connection, std::size_t known, ChildReport& report) noexcept {
@@ -107,16 +107,28 @@ void FcgiTransport::skip_body() noexcept {
   read(&nothing, 1);
 }
 
+std::size_t FcgiTransport::hash_of(std::string_view name) {
+  // Names differ at their end, if not in length.
+  std::uint64_t last = 0;
+  std::memcpy(&last, name.data() + name.size() - std::min(name.size(), sizeof last),
+              std::min(name.size(), sizeof last));
+  constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
+  return ((last ^ name.size()) * kGolden) >> 57;
+}
+
+std::uint16_t FcgiTransport::find(std::string_view name) const {
+  std::uint16_t index = last_of_hash_[hash_of(name)];
+  while (index != kNone && params_[index].name != name) {
+    index = params_[index].same_hash;
+  }
+  return index;
+}
+
 // Splits libfcgi's "NAME=value" texts in place. Of a parameter that was sent twice the last one
 // counts, as in php-fpm: nginx sends both when a file that is included sets it and the location
 // sets it again.
 void FcgiTransport::split_params() noexcept {
-  constexpr std::uint16_t kNone = 0xffff;
-  std::array<std::uint16_t, 256> last_of_hash;  // chains through `previous`
-  last_of_hash.fill(kNone);
-  std::vector<std::uint16_t>& previous = same_hash_;
-  previous.clear();
-  params_.clear();
+  forget_params();
   for (char** entry = request_.envp; entry != nullptr && *entry != nullptr; ++entry) {
     char* equals = std::strchr(*entry, '=');
     if (equals == nullptr || params_.size() == kNone) {
@@ -124,30 +136,30 @@ void FcgiTransport::split_params() noexcept {
     }
     *equals = '\0';
     const std::string_view name(*entry, static_cast<std::size_t>(equals - *entry));
-    std::uint16_t& head = last_of_hash[std::hash<std::string_view>()(name) % last_of_hash.size()];
-    std::uint16_t known = head;
-    while (known != kNone && name != params_[known].first) {
-      known = previous[known];
-    }
+    const std::uint16_t known = find(name);
     if (known != kNone) {
-      params_[known].second = equals + 1;
+      params_[known].value = equals + 1;
       continue;
     }
-    previous.push_back(head);
-    head = static_cast<std::uint16_t>(params_.size());
-    params_.emplace_back(*entry, equals + 1);
+    std::uint16_t& last = last_of_hash_[hash_of(name)];
+    params_.push_back({name, equals + 1, last});
+    last = static_cast<std::uint16_t>(params_.size() - 1);
   }
 }
 
+void FcgiTransport::forget_params() noexcept {
+  last_of_hash_.fill(kNone);
+  params_.clear();
+}
+
 const char* FcgiTransport::param(const char* name) const noexcept {
-  auto found = std::find_if(params_.begin(), params_.end(),
-                            [name](const auto& one) { return std::strcmp(one.first, name) == 0; });
-  return found != params_.end() ? found->second : nullptr;
+  const std::uint16_t found = find(name);
+  return found != kNone ? params_[found].value : nullptr;
 }
 
 void FcgiTransport::each_param(ParamVisitor visit, void* context) const noexcept {
-  for (const auto& [name, value] : params_) {
-    visit(name, value, context);
+  for (const Param& one : params_) {
+    visit(one.name.data(), one.value, context);
   }
 }
 
@@ -206,7 +218,7 @@ void FcgiTransport::finish() noexcept {
     open_ = false;
   }
   int connection = request_.ipcFd;
-  params_.clear();  // their texts are freed below
+  forget_params();  // their texts are freed below
   request_.keepConnection =
       1;  // libfcgi shall not close: it would wait for the client to close first
   bool failed = FCGX_GetError(request_.out) != 0;

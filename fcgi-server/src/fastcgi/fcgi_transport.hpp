@@ -3,8 +3,10 @@
 
 #include <fcgiapp.h>
 
+#include <array>
+#include <cstdint>
 #include <functional>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "lwc/exchange.hpp"
@@ -44,10 +46,20 @@ class FcgiTransport final : public php::Transport {
  private:
   bool drain() noexcept;
   void split_params() noexcept;
+  void forget_params() noexcept;
+
+  struct Param {
+    std::string_view name;
+    const char* value;
+    std::uint16_t same_hash;  // the index of the one before it with the same hash; kNone: none
+  };
+  static constexpr std::uint16_t kNone = 0xffff;
+  static std::size_t hash_of(std::string_view name);
+  std::uint16_t find(std::string_view name) const;
 
   FCGX_Request request_{};
-  std::vector<std::pair<const char*, const char*>> params_;
-  std::vector<std::uint16_t> same_hash_;  // scratch of split_params()
+  std::vector<Param> params_;
+  std::array<std::uint16_t, 128> last_of_hash_{};
   std::function<void()> answered_;
   ChildReport* report_ = nullptr;
   bool open_ = false;

@@ -97,10 +97,11 @@ std::string_view RequestHead::param(std::string_view name) const {
   return find(params, name);
 }
 
-RequestHead read_head(std::span<const unsigned char> bytes) {
-  constexpr std::size_t kUsualParams = 40;
+RequestHead read_head(std::span<const unsigned char> bytes, RequestHead before) {
   RequestHead head;
-  head.params.reserve(kUsualParams);
+  head.params = std::move(before.params);
+  head.params.clear();
+  head.params.reserve(RequestHead::kUsualParams);
   const std::size_t all = bytes.size();
   Bytes stream;
   bool begun = false;

@@ -4,6 +4,7 @@
 // libfcgi.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -35,11 +36,14 @@ struct RequestHead {
   std::vector<unsigned char> joined;  ///< where the parameters came in several records
 
   std::string_view param(std::string_view name) const;
+
+  /// Parameters that a web server usually sends, at most.
+  static constexpr std::size_t kUsualParams = 40;
 };
 
 /// Reads as much of the head as `bytes` holds, which must outlive it. Never trusts a length it was
-/// told.
-RequestHead read_head(std::span<const unsigned char> bytes);
+/// told. `before`: of whose memory it may make use.
+RequestHead read_head(std::span<const unsigned char> bytes, RequestHead before = {});
 
 /// What else than the script's path a snapshot depends on: the two ini parameters, and what
 /// lwc.snapshot_params names. FNV-1a, 64 bits.

@@ -58,6 +58,10 @@ php::Transport* ChildHost::open(const Job& job) noexcept {
   return &transport_;
 }
 
+bool ChildHost::is_plain_script() const noexcept {
+  return worker_.slot().plain_script;
+}
+
 void ChildHost::request_started(const php::RequestStart& start) noexcept {
   Slot& slot = worker_.slot();
   set_text(slot.method, start.method);

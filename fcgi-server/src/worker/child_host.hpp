@@ -19,6 +19,7 @@ class ChildHost final : public php::Host {
   ChildHost(Worker& worker, Engine& engine, status::Pages pages, LogChannel& log);
 
   php::Transport* open(const Job& job) noexcept override;
+  bool is_plain_script() const noexcept override;
   void request_started(const php::RequestStart& start) noexcept override;
   void request_ended(const php::RequestEnd& end) noexcept override;
   const php::OwnPage* own_page(const php::OwnPageRequest& request) noexcept override;

@@ -89,6 +89,7 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
     ::_exit(EXIT_FAILURE);
   }
   state_ = new (memory) State;
+  head_.params.reserve(RequestHead::kUsualParams);
   ::setpgid(0, 0);  // what a request sends to its process group reaches no other worker
   set_process_title("pool " + options_.pool);
   take_own_standard_input();
@@ -310,6 +311,9 @@ void Worker::begin_request(Job& job) {
   slot_->stage = Stage::ReadingHeaders;
   board_->accepted.fetch_add(1, std::memory_order_relaxed);
   slot_->no_body = head_.body_ended;
+  slot_->plain_script =
+      state_->scripts.is_plain(head_.param("SCRIPT_FILENAME"), head_.param("DOCUMENT_ROOT"),
+                               slot_->request_started_ns.load(std::memory_order_relaxed));
   slot_->head_size = static_cast<std::uint32_t>(head_.size);
   state_->request_id = head_.request_id;
   job.connection = state_->connection;

@@ -16,6 +16,7 @@
 #include "scoreboard.hpp"
 #include "socket_address.hpp"
 #include "worker/access_recorder.hpp"
+#include "worker/known_scripts.hpp"
 
 namespace lwc {
 
@@ -136,6 +137,7 @@ class Worker final : public Server {
     std::uint32_t log_generation = 0;
     std::uint32_t link_count = 0;
     std::array<Link, kMaxLinks> links{};
+    KnownScripts scripts;
   };
   State* state_ = nullptr;
 };

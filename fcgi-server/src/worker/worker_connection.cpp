@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "caught_output.hpp"
 #include "fastcgi/management_record.hpp"
@@ -98,7 +99,7 @@ bool Worker::look_at_request() {
       continue;
     }
     std::span<const unsigned char> bytes{g_peek.data(), static_cast<std::size_t>(got)};
-    head_ = read_head(bytes);
+    head_ = read_head(bytes, std::move(head_));
     switch (head_.state) {
       case RequestHead::State::Bad:
         return false;

@@ -4,6 +4,7 @@
 import base64
 import hashlib
 import json
+import os
 import threading
 
 import pytest
@@ -186,6 +187,32 @@ def test_user_ini(served):
     for _ in range(2):
         assert served.get(inside).text == "from-user-ini 77M"
         assert served.get(outside).text == " 128M"
+
+
+def test_user_ini_that_comes_later_and_goes(fresh):
+    """That there is one, or none, is believed for a while only."""
+    fresh.start(1, ini={"user_ini.cache_ttl": "0"})
+    script = fresh.script("echo ini_get('user_agent');", "own/a.php")
+    assert fresh.get(script).text == ""
+    fresh.script("user_agent = later", "own/.user.ini")
+    assert wait_until(lambda: fresh.get(script).text == "later", PATIENCE)
+    os.unlink(fresh.root / "own/.user.ini")
+    assert wait_until(lambda: fresh.get(script).text == "", PATIENCE)
+
+
+def test_script_that_is_deleted(fresh):
+    """Its path is believed in for a while only, where php-fpm goes on to fail at opening it."""
+    fresh.start(1, ini={"opcache.revalidate_freq": "0"})
+    script = fresh.script("echo 'here';")
+    assert fresh.get(script).text == "here"
+    os.unlink(script)
+    expected = (404, "File not found.\n") if fresh.is_ours else (500, "")
+
+    def as_expected():
+        answer = fresh.get(script)
+        return (answer.status, answer.text) == expected
+
+    assert wait_until(as_expected, PATIENCE)
 
 
 def test_php_value(fresh):

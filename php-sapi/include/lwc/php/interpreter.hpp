@@ -87,6 +87,8 @@ class Host {
   /// Reads the request's parameters from job.connection. Null: not a request that can be answered,
   /// the child ends.
   virtual Transport* open(const Job& job) noexcept = 0;
+  /// is_plain_script() was true lately for the script of the request that was opened last.
+  virtual bool is_plain_script() const noexcept { return false; }
   virtual void request_started(const RequestStart& start) noexcept = 0;
   virtual void request_ended(const RequestEnd& end) noexcept = 0;
   /// A page of the daemon's own (status, ping), good until the next call; null: a script answers.
@@ -123,6 +125,10 @@ int print_info();
 int print_modules();
 /// "PHP 8.2.36 ..." as php-fpm -v has it after its own name.
 std::string version_text();
+
+/// A script that exists under the very path that the web server named, with no .user.ini file in
+/// its directory or between that and `document_root`: a child need not look for either.
+bool is_plain_script(const char* script, const char* document_root);
 
 /// The life of a pool's base template and of everything forked from it. `warm-ups` arrive as
 /// Job::Prepare with the text that make_warmup() made. Never returns.
