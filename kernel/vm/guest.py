@@ -76,7 +76,10 @@ def qemu_command(image, options, scratch):
     leaks = "kmemleak=off" if options.no_leak_check else ""
     # A guest stands still when its host is busy or stopped: not what the detectors of lockups are for.
     patience = "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
-    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t nokaslr mitigations=off random.trust_cpu=on tsc=reliable {patience} {clock} {leaks} {options.append}".strip()
+    # QEMU translates code anew at each other address that it runs at: where nothing is moved at random, much of what processes run is
+    # translated already.
+    fixed = "nokaslr norandmaps"
+    line = f"{console} loglevel=7 panic=-1 oops=panic reboot=t {fixed} mitigations=off random.trust_cpu=on tsc=reliable {patience} {clock} {leaks} {options.append}".strip()
     if options.kvm:
         accelerator = ["-accel", "kvm", "-cpu", "host"]
     elif options.icount:
