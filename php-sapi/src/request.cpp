@@ -173,6 +173,9 @@ void fill_request_info() {
   const ScriptPath script = resolve_script(
       request.params,
       {settings.fix_pathinfo, settings.discard_path, PG(doc_root), request.is_plain});
+  // What was looked at is the path that the web server named, and not, say, PATH_TRANSLATED.
+  request.is_plain = request.is_plain && request.transport != nullptr &&
+                     script.path == request.transport->param("SCRIPT_FILENAME");
   SG(server_context) = &request;
   auto& info = SG(request_info);
   info.path_translated = nullptr;

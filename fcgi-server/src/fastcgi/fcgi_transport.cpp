@@ -108,12 +108,18 @@ void FcgiTransport::skip_body() noexcept {
 }
 
 std::size_t FcgiTransport::hash_of(std::string_view name) {
-  // Names differ at their end, if not in length.
-  std::uint64_t last = 0;
-  std::memcpy(&last, name.data() + name.size() - std::min(name.size(), sizeof last),
-              std::min(name.size(), sizeof last));
+  // std::hash is a call for each name, and longer.
   constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-  return ((last ^ name.size()) * kGolden) >> 57;
+  std::uint64_t hash = name.size();
+  while (!name.empty()) {
+    std::uint64_t part = 0;
+    const std::size_t size = std::min(name.size(), sizeof part);
+    std::memcpy(&part, name.data(), size);
+    hash = (hash ^ part) * kGolden;
+    hash ^= hash >> 32;
+    name.remove_prefix(size);
+  }
+  return hash % std::tuple_size_v<decltype(last_of_hash_)>;
 }
 
 std::uint16_t FcgiTransport::find(std::string_view name) const {

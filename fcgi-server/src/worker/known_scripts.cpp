@@ -26,7 +26,12 @@ bool KnownScripts::is_plain(std::string_view script, std::string_view document_r
   auto entry = std::find_if(entries_.begin(), entries_.end(),
                             [&](const Entry& one) { return one.is_of(script, document_root); });
   if (entry == entries_.end()) {
-    entry = entries_.begin() + static_cast<std::ptrdiff_t>(next_++ % entries_.size());
+    // Each path that has path info in it is another one, and none of them is plain.
+    entry =
+        std::find_if(entries_.begin(), entries_.end(), [](const Entry& one) { return !one.plain; });
+    if (entry == entries_.end()) {
+      entry = entries_.begin() + static_cast<std::ptrdiff_t>(next_++ % entries_.size());
+    }
     *entry = Entry{};
     entry->script_size = static_cast<std::uint16_t>(script.copy(entry->text.data(), script.size()));
     entry->root_size = static_cast<std::uint16_t>(

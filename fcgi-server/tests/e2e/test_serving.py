@@ -200,6 +200,16 @@ def test_user_ini_that_comes_later_and_goes(fresh):
     assert wait_until(lambda: fresh.get(script).text == "", PATIENCE)
 
 
+def test_user_ini_of_a_script_that_apache_names_elsewhere(served):
+    """With an Action, SCRIPT_FILENAME is a program, and the script is PATH_TRANSLATED: its directory counts."""
+    served.script("user_agent = beside-the-script", "action/.user.ini")
+    script = served.script("echo ini_get('user_agent');", "action/a.php")
+    program = served.script("echo 'not this one';", "program.php")
+    for _ in range(2):
+        answer = served.get(program, PATH_TRANSLATED=script, REDIRECT_URL="/action/a.php")
+        assert answer.text == "beside-the-script"
+
+
 def test_script_that_is_deleted(fresh):
     """Its path is believed in for a while only, where php-fpm goes on to fail at opening it."""
     fresh.start(1, ini={"opcache.revalidate_freq": "0"})

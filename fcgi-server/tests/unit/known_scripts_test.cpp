@@ -54,6 +54,16 @@ TEST_F(KnownScriptsTest, NothingIsSaidOfWhatIsTooLongOrHasNoDocumentRoot) {
   EXPECT_FALSE(known_.is_plain(script, std::string(480, '/'), 0));
 }
 
+TEST_F(KnownScriptsTest, WhatIsNotPlainTakesNoOthersPlace) {
+  const std::string script = make("a.php");
+  EXPECT_TRUE(known_.is_plain(script, root_, 0));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(known_.is_plain(script + "/" + std::to_string(i), root_, 0));
+  }
+  std::filesystem::remove(script);
+  EXPECT_TRUE(known_.is_plain(script, root_, kSecond - 1));
+}
+
 TEST_F(KnownScriptsTest, EachScriptIsKnownByItsOwnName) {
   for (int i = 0; i < 20; ++i) {  // more than are remembered
     EXPECT_TRUE(known_.is_plain(make(std::to_string(i) + ".php"), root_, 0));
