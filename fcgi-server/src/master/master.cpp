@@ -382,8 +382,16 @@ void Master::reopen_access_logs() {
 }
 
 void Master::on_child() {
-  int status = 0;
-  for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (siginfo_t seen{};
+       ::waitid(P_ALL, 0, &seen, WEXITED | WNOHANG | WNOWAIT) == 0 && seen.si_pid > 0; seen = {}) {
+    const pid_t pid = seen.si_pid;
+    if (seen.si_code == CLD_KILLED || seen.si_code == CLD_DUMPED) {
+      // What its request had started: nobody else ends it. The number is not another's before it is
+      // waited for.
+      ::kill(-pid, SIGKILL);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
     if (WIFSTOPPED(status)) {
       for (const auto& pool : pools_) {
         if (pool->on_stop(pid, status)) {

@@ -228,9 +228,12 @@ void Pool::on_holder_exit(std::uint32_t index, const Holder& holder, int status)
   if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS)) {
     board_->crashes.fetch_add(1);
   }
-  const bool in_request = WIFSIGNALED(status) && served &&
-                          shared.exchange.child_pid.load() == holder.pid &&
-                          shared.stage.load() == Stage::Running;
+  const pid_t child = shared.exchange.child_pid.load();
+  const bool ran = WIFSIGNALED(status) && served && shared.stage.load() == Stage::Running;
+  const bool in_request = ran && child == holder.pid;
+  if (ran && child > 0 && child != holder.pid) {
+    ::kill(-child, SIGKILL);  // what the request had started: its process goes with its server
+  }
   slot.output.drain();
   log_exit(holder, status, in_request ? ", " + describe_script(shared) : "",
            stopping_ || (clean && retired) ? ExitReason::Expected

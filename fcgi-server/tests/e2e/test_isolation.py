@@ -63,11 +63,12 @@ def test_signal_to_the_process_group(lwc):
     held = lwc.script("file_put_contents(ini_get('sys_temp_dir') . '/held', 'x');"
                       " while (!file_exists(ini_get('sys_temp_dir') . '/go')) usleep(1000); echo 'answered';")
     pid = lwc.script("echo getmypid();")
-    before = {lwc.get(pid).text for _ in range(20)}
     answers = []
     meanwhile = threading.Thread(target=lambda: answers.append(lwc.get(held).text))
     meanwhile.start()
     lwc.wait_for_file("held")
+    lwc.get(pid)  # by the other worker: now both are there
+    before = {str(process) for process in lwc.processes()}
     with contextlib.suppress(ConnectionClosed):
         assert lwc.get(lwc.script("posix_kill(0, SIGKILL); echo 'survived';")).status == 500
     lwc.file("go").touch()

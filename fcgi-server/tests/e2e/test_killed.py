@@ -124,6 +124,27 @@ def test_worker_killed_under_a_request(lwc):
     assert "SIGKILL" in lwc.wait_for_log(str(pid))
 
 
+@pytest.mark.parametrize("killed", ["worker", "daemon"])
+def test_what_a_request_has_started_ends_with_its_worker(lwc, killed):
+    lwc.start(1)
+    script = lwc.script(f"""
+        $child = pcntl_fork();
+        while ($child === 0) {{
+            sleep(60);
+        }}
+        file_put_contents('{lwc.file("child")}', $child);
+        sleep(600);
+        """)
+    with lwc.connect() as connection:
+        connection.send_request(lwc.params(script), b"")
+        child = int(lwc.wait_for_file("child"))
+        if killed == "worker":
+            os.kill(process_tree()[child][0], signal.SIGKILL)
+        else:
+            lwc.daemon.stop()
+        assert wait_until(lambda: not alive(child), PATIENCE)
+
+
 def test_all_workers_at_once(lwc):
     site, plain = running(lwc)
     before = shape_at_rest(lwc)
