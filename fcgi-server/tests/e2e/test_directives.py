@@ -15,7 +15,7 @@ from harness.fastcgi import Connection, ConnectionClosed
 from harness.processes import wait_until
 
 from .held import WAIT, held
-from .served import LONGER_THAN_A_STALL, PATIENCE
+from .served import LONGER_THAN_A_STALL, PATIENCE, is_listening
 
 
 @pytest.mark.parametrize("value, seen", [("yes", [False, "own"]), ("no", ["theirs", "own"])])
@@ -73,7 +73,7 @@ def test_time_limit_of_what_follows_the_answer(fresh, track):
 @pytest.mark.parametrize("level, lines", [("notice", {"NOTICE", "WARNING"}), ("warning", {"WARNING"}), ("error", set())])
 def test_log_level(fresh, level, lines):
     fresh.prepare(1, settings={"catch_workers_output": "yes", "listen.mode": "0666"}, global_settings={"log_level": level})
-    fresh.daemon.ready = lambda: os.path.exists(fresh.address) and os.stat(fresh.address).st_mode & 0o777 == 0o666
+    fresh.daemon.ready = lambda: is_listening(fresh.address) and os.stat(fresh.address).st_mode & 0o777 == 0o666
     fresh.daemon.start()
     assert fresh.get("file_put_contents('php://stderr', \"said\\n\"); echo 'x';").text == "x"
     if "WARNING" in lines:

@@ -3,7 +3,6 @@
 
 import contextlib
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from harness.fastcgi import ConnectionClosed
 from harness.processes import wait_until
 
 from .conftest import ENGINE, OURS
-from .served import PATIENCE, Served
+from .served import PATIENCE, Served, is_listening
 
 pytestmark = [OURS, pytest.mark.skipif(ENGINE == "none", reason="nothing is undone there")]
 CATCH = {"catch_workers_output": "yes"}
@@ -70,13 +69,6 @@ def lines_of(served):
         return lines
     # At each look, php-fpm tells again of a process that has not come to its end yet.
     return [line for before, line in zip(["", *lines], lines) if line != before or "execution timed out" not in line]
-
-
-def is_listening(path):
-    """Also where the log does not say so. A connection would show in it."""
-    accepts = "00010000"  # __SO_ACCEPTCON
-    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-    return any(words[3] == accepts and words[-1] == path for words in sockets)
 
 
 @contextlib.contextmanager
