@@ -179,11 +179,11 @@ class Comparison:
     def _pool(self, lwc):
         return Pool(children=2, lwc=lwc, settings={"catch_workers_output": "yes", "listen.mode": "0666"})
 
-    def run(self, daemon, lwc=None):
+    def run(self, daemon, lwc=None, ini=None):
         """The masked transcript of the click path on one daemon."""
         self._restore()
         ini = {"session.save_path": self.space.path / "sessions", "opcache.enable": 1,
-               "auto_prepend_file": self.space.path / "probe.php"} | self.app.ini
+               "auto_prepend_file": self.space.path / "probe.php"} | self.app.ini | (ini or {})
         try:
             self.app.begin(self.space, self.instance)
             return self._click_through(daemon, lwc or {}, ini)
@@ -218,7 +218,9 @@ class Comparison:
 
     def lwc_from_snapshot(self):
         warmup = [f"{self.instance / script} {uri}" for script, uri in self._snapshot_scripts().items()]
-        return self.run(LwcFpm, {"warmup": warmup})
+        # A page may change what a snapshot was made of, as WordPress's logout does. Made anew in the middle of the click path, the
+        # snapshot would be missing for as long as that takes.
+        return self.run(LwcFpm, {"warmup": warmup}, {"opcache.revalidate_freq": 600})
 
     def _snapshot_scripts(self):
         return {self.app.script: self.app.warmup} | self.app.snapshot_scripts

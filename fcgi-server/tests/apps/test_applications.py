@@ -27,9 +27,7 @@ def test_from_a_snapshot(comparison):
     served = comparison.served_from_snapshot()
     assert served, "the probe saw no request"
     cold = [uri for uri, snapshot in served if not snapshot]
-    # A page that changes what a snapshot was made of has it made again; meanwhile requests are served without.
-    tolerated = len(served) // 2 if "is out of date" in comparison.log else 0
-    assert len(cold) <= tolerated, f"not served from the snapshot: {cold} of {served}\n{comparison.log}"
+    assert not cold, f"not served from the snapshot: {cold}\n{comparison.log}"
 
 
 def test_a_difference_is_found(space):
