@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/stat.h>
-
 #include "ini.hpp"
 #include "lwc/php/interpreter.hpp"
+#include "script_path.hpp"
 
 namespace lwc::php {
 
 bool is_plain_script(const char* script, const char* document_root) {
-  struct stat status;
-  return ::stat(script, &status) == 0 && S_ISREG(status.st_mode) &&
-         !has_directory_ini(script, document_root);
+  return is_file(script) && !has_directory_ini(script, document_root);
 }
 
 }  // namespace lwc::php

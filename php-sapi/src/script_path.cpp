@@ -23,11 +23,6 @@ bool exists(const char* path) {
   return ::stat(path, &status) == 0;
 }
 
-bool is_file(const std::string& path) {
-  struct stat status;
-  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
-
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') {
     return c - '0';
@@ -147,7 +142,7 @@ class Resolver {
         break;
       }
       path.erase(cut);
-      if (is_file(path)) {
+      if (is_file(path.c_str())) {
         found = true;
         break;
       }
@@ -285,6 +280,11 @@ class Resolver {
 
 ScriptPath resolve_script(Params& params, const ScriptPathRules& rules) {
   return Resolver(params, rules).run();
+}
+
+bool is_file(const char* path) {
+  struct stat status;
+  return ::stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 bool is_valid_path(const char* path) {

@@ -27,6 +27,9 @@ struct ScriptPath {
 /// `params` as php-fpm does, keeping what they were as ORIG_*.
 ScriptPath resolve_script(Params& params, const ScriptPathRules& rules);
 
+/// Is it a regular file, links followed?
+bool is_file(const char* path);
+
 /// False for a path with a ".." component, which php-fpm refuses to run.
 bool is_valid_path(const char* path);
 

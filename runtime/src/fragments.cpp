@@ -4,7 +4,6 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdint>
 #include <cstdlib>
 
@@ -17,9 +16,10 @@ std::uintptr_t end_of_used_heap() {
 }
 
 // Takes fragments of at least `size` bytes until there is none.
-void use_up(std::size_t size, std::size_t at_most) {
+void use_up(std::size_t size) {
+  constexpr std::size_t kAtMost = 100'000;
   const std::uintptr_t end = end_of_used_heap();
-  for (std::size_t i = 0; i < at_most; ++i) {
+  for (std::size_t i = 0; i < kAtMost; ++i) {
     void* taken = std::malloc(size);
     const auto address = reinterpret_cast<std::uintptr_t>(taken);
     if (taken == nullptr || address >= end) {
@@ -35,12 +35,11 @@ void use_up_fragments() {
   constexpr std::size_t kLargest = 32 * 1024;
   constexpr std::size_t kSmallest = 24;
   constexpr std::size_t kStep = 16;
-  constexpr std::size_t kAtMost = 100'000;
   for (std::size_t size = kLargest; size > 1024; size /= 2) {
-    use_up(size, kAtMost);
+    use_up(size);
   }
   for (std::size_t size = 1032; size >= kSmallest; size -= kStep) {
-    use_up(size, kAtMost);
+    use_up(size);
   }
 }
 

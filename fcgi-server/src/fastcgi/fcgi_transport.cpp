@@ -122,8 +122,8 @@ std::size_t FcgiTransport::hash_of(std::string_view name) {
   return hash % std::tuple_size_v<decltype(last_of_hash_)>;
 }
 
-std::uint16_t FcgiTransport::find(std::string_view name) const {
-  std::uint16_t index = last_of_hash_[hash_of(name)];
+std::uint16_t FcgiTransport::find(std::string_view name, std::uint16_t last) const {
+  std::uint16_t index = last;
   while (index != kNone && params_[index].name != name) {
     index = params_[index].same_hash;
   }
@@ -142,12 +142,12 @@ void FcgiTransport::split_params() noexcept {
     }
     *equals = '\0';
     const std::string_view name(*entry, static_cast<std::size_t>(equals - *entry));
-    const std::uint16_t known = find(name);
+    std::uint16_t& last = last_of_hash_[hash_of(name)];
+    const std::uint16_t known = find(name, last);
     if (known != kNone) {
       params_[known].value = equals + 1;
       continue;
     }
-    std::uint16_t& last = last_of_hash_[hash_of(name)];
     params_.push_back({name, equals + 1, last});
     last = static_cast<std::uint16_t>(params_.size() - 1);
   }
@@ -159,7 +159,7 @@ void FcgiTransport::forget_params() noexcept {
 }
 
 const char* FcgiTransport::param(const char* name) const noexcept {
-  const std::uint16_t found = find(name);
+  const std::uint16_t found = find(name, last_of_hash_[hash_of(name)]);
   return found != kNone ? params_[found].value : nullptr;
 }
 

@@ -55,7 +55,8 @@ class FcgiTransport final : public php::Transport {
   };
   static constexpr std::uint16_t kNone = 0xffff;
   static std::size_t hash_of(std::string_view name);
-  std::uint16_t find(std::string_view name) const;
+  /// The index of that name among those with its hash, of which `last` is the last one.
+  std::uint16_t find(std::string_view name, std::uint16_t last) const;
 
   FCGX_Request request_{};
   std::vector<Param> params_;
