@@ -366,8 +366,8 @@ APPLICATIONS = [
     DokuWiki("dokuwiki", more=True, masks=[
         Mask(r"(?<=DokuWiki=)\w+|(?<=DW[0-9a-f]{32}=)[^;]+", "session id and login cookie, encrypted"),
         Mask(r'(?<=name="sectok" value=")\w+|(?<=sectok=)\w+', "CSRF token"),
+        Mask(r'(?<=etag: ")[0-9a-f]{32}', "hash of a feed with times of pages in it; first, for ten digits of a hash can look like a time"),
         Mask(r"(?<![0-9])1[789]\d{8}(?![0-9])", "Unix time of a page or of now"),
-        Mask(r'(?<=etag: ")[0-9a-f]{32}', "hash of a feed with such times in it"),
         Mask(r"20\d\d(\\?/)\d\d\\?/\d\d \d\d:\d\d", "the same, to be read by people"),
         Mask(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+]\d\d:?\d\d)", "the same in the feed"),
     ]),
