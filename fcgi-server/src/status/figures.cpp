@@ -62,9 +62,11 @@ ProcessFigures read_process(const Slot& slot, std::int64_t now_epoch, std::int64
       {"snapshot", number(slot.baton.load().at)},
       {"pages written", number(figures.pages_written.load())},
       {"pages restored", number(figures.pages_restored.load())},
+      {"page faults", number(figures.events.load())},
       {"undo time", number(figures.undo_ns.load() / 1000)},
       {"taints", number(figures.taints.load())},
       {"last taint", or_dash(figures.last_taint.data())},
+      {"replacements", number(figures.replacements.load())},
   };
   return process;
 }

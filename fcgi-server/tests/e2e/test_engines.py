@@ -14,7 +14,7 @@ from harness import LwcFpm, NotReady, lwc_binary
 from harness.processes import descendants_of, end_with_parent, wait_until
 from harness.seccomp import SYS_USERFAULTFD, refuse
 
-from .busy import status
+from .busy import status, wait_for_status
 from .served import PATIENCE
 
 ENGINE = os.environ.get("LWC_ENGINE", "auto")
@@ -151,28 +151,63 @@ def test_debug_log_and_status_tell_what_each_request_cost(lwc):
     for _ in range(3):
         assert lwc.get(script).text == "done"
     line = re.compile(rf"script '{script}', snapshot 0: (\d+) pages written, (\d+) restored, (\d+) remapped,"
-                      r" (\d+) events, (\d+) calls, undone in \d+ us")
+                      r" (\d+) events, (\d+) calls, undone in (\d+) us")
     assert wait_until(lambda: len(line.findall(lwc.daemon.log())) == 3, PATIENCE), lwc.daemon.logs()
     told = [[int(figure) for figure in figures] for figures in line.findall(lwc.daemon.log())]
-    for written, restored, remapped, _, calls in told:
+    for written, restored, remapped, _, calls, _ in told:
         assert written >= restored + remapped and restored > 0
         assert (calls > 2) == KERNEL
-    sums = status(lwc, query="json&lwc")["lwc"]
+    page = status(lwc)
+    *counts, microseconds = [sum(column) for column in zip(*told)]
     names = ("pages written", "pages restored", "pages remapped", "page faults", "engine calls")
-    assert [sums[name] for name in names] == [sum(column) for column in zip(*told)]
+    assert [page["lwc"][name] for name in names] == counts
+    assert 0 < microseconds <= page["lwc"]["undo time"] <= microseconds + len(told)  # each is rounded down
+    (process,) = page["processes"]
+    for name in ("pages written", "pages restored", "page faults", "undo time"):
+        assert process[name] == page["lwc"][name]
+
+
+@pytest.mark.skipif(ENGINE in ("fork", "none"), reason="they do not know")
+def test_figures_follow_what_a_request_writes(lwc):
+    lwc.start(children=1, settings={"pm.status_path": "/status"})
+    script = lwc.script("$a = str_repeat('x', 4096 * (int) $_GET['pages']); echo strlen($a);")
+    names = ("pages written", "pages restored", "page faults", "undo time")
+
+    def cost_of(pages):
+        """Of that request, and of one for the status page."""
+        before = status(lwc)["processes"][0]
+        assert lwc.get(script, query=f"pages={pages}").text == str(4096 * pages)
+        after = status(lwc)["processes"][0]
+        return {name: after[name] - before[name] for name in names}
+
+    for _ in range(4):  # what is written every time is known then
+        few = cost_of(1)
+    many = cost_of(100)
+    for name in names[:3]:
+        assert many[name] >= few[name] + 64, name
+    assert few["undo time"] > 0 and many["undo time"] > 0
 
 
 @pytest.mark.skipif(ENGINE in ("fork", "none"), reason="their worker is left alone by it, or keeps it")
 def test_worker_that_is_given_up_is_replaced_without_a_gap(lwc):
-    """That a worker has left its process group is not undone. The requests around it are all served, each in the worker's own."""
-    lwc.start(children=1)
+    """That a worker has left its process group is not undone. The requests around it are all served, each in the worker's own;
+    log and status count it and say why."""
+    lwc.start(children=1, settings={"pm.status_path": "/status"})
     bad = lwc.script("echo posix_setpgid(0, posix_getpgid(posix_getppid())) ? 'left' : 'failed';")
     good = lwc.script("echo posix_getpgid(0) === getmypid() ? 'leads' : 'follows';")
-    for _ in range(20):
+    reason = "kernel: session or process group: changed by a request, and cannot be put back" if KERNEL else "rollback: system call 109"
+    (process,) = status(lwc)["processes"]
+    assert (process["taints"], process["last taint"], process["replacements"]) == (0, "-", 0)
+    for count in range(1, 21):
         assert lwc.get(bad).text == "left"
         assert lwc.get(good).text == "leads"
-    reason = "kernel: session or process group: changed by a request, and cannot be put back" if KERNEL else "rollback: system call 109"
-    lwc.wait_for_log(f"""is replaced after script '{bad}' (request: "GET /s0.php"): engine {reason}\n""")
+        page = wait_for_status(lwc, lambda page: page["lwc"]["replacements"] >= count)  # the master counts it
+        assert (page["lwc"]["taints"], page["lwc"]["replacements"]) == (count, count)
+        (process,) = page["processes"]
+        assert (process["taints"], process["last taint"], process["replacements"]) == (count, f"engine {reason}", count)
+    told = f"""is replaced after script '{bad}' (request: "GET /s0.php"): engine {reason}\n"""
+    assert wait_until(lambda: lwc.daemon.log().count(told) >= 20, PATIENCE), lwc.daemon.logs()
+    assert lwc.daemon.log().count(told) == 20
 
 
 @on_rollback

@@ -11,10 +11,12 @@ import pytest
 from harness import LwcFpm, PhpFpm, Workspace, unused_port
 
 from .busy import Busy, own_page, status, wait_for_status
-from .conftest import OURS
+from .conftest import ENGINE, OURS
 from .served import Served
 
 SETTINGS = {"pm.status_path": "/status", "ping.path": "/ping"}
+OF_THE_ENGINE = ("pages written", "pages restored", "page faults", "undo time", "taints", "replacements")
+METRICS = ("pages_written", "pages_restored", "page_faults", "undo_microseconds", "taints", "replacements")
 FORMATS = ["", "html", "xml", "json", "openmetrics"]
 
 
@@ -49,20 +51,22 @@ def masked(text):
 # What lwc-fpm adds when "full" is asked for.
 def without_own(text, form):
     if form == "json":
-        text = re.sub(r',"snapshot":\d+,"pages written":\d+,"pages restored":\d+,"undo time":\d+,"taints":\d+,"last taint":"[^"]*"', "", text)
+        text = re.sub(r',"snapshot":\d+,"pages written":\d+,"pages restored":\d+,"page faults":\d+,"undo time":\d+,"taints":\d+,'
+                      r'"last taint":"[^"]*","replacements":\d+', "", text)
         return re.sub(r',"lwc":\{.*\}\}$', "}", text)
     if form == "xml":
-        text = re.sub(r"<snapshot>\d+</snapshot><pages-written>.*?</last-taint>", "", text)
+        text = re.sub(r"<snapshot>\d+</snapshot><pages-written>.*?</replacements>", "", text)
         return re.sub(r"<lwc>\n.*</lwc>\n", "", text, flags=re.S)
     if form == "html":
-        text = text.replace("<th>snapshot</th><th>pages written</th><th>pages restored</th><th>undo time</th>"
-                            "<th>taints</th><th>last taint</th>", "")
-        text = re.sub(r"(<tr>Running .*?)(<td>\d+</td>){5}<td>-</td></tr>", r"\1</tr>", text)
+        text = text.replace("<th>snapshot</th><th>pages written</th><th>pages restored</th><th>page faults</th>"
+                            "<th>undo time</th><th>taints</th><th>last taint</th><th>replacements</th>", "")
+        text = re.sub(r"(<tr>Running .*?)(<td>\d+</td>){6}<td>-</td><td>\d+</td></tr>", r"\1</tr>", text)
         return re.sub(r"</table>\n<table>\n<tr><th>engine.*</table>\n</body>", "</table></body>", text, flags=re.S)
     if form == "openmetrics":
         return re.sub(r"# HELP lwcfpm_engine.*# EOF", "# EOF", text, flags=re.S)
     text = re.sub(r"\nengine: .*?\n(?=\n\*|$)", "\n", text, flags=re.S)
-    return re.sub(r"snapshot: +\d+\npages written: .*\npages restored: .*\nundo time: .*\ntaints: .*\nlast taint: .*\n", "", text)
+    return re.sub(r"snapshot: +\d+\npages written: .*\npages restored: .*\npage faults: .*\nundo time: .*\ntaints: .*\n"
+                  r"last taint: .*\nreplacements: .*\n", "", text)
 
 
 @OURS
@@ -88,6 +92,36 @@ def test_well_formed_with_all_that_is_ours(both):
         assert root.findtext("lwc/engine") == page["lwc"]["engine"]
         metrics = own_page(both[1], query=f"openmetrics&{query}").text
         assert f'lwcfpm_engine{{name="{page["lwc"]["engine"]}"}} 1\n' in metrics and metrics.endswith("# EOF\n")
+
+
+@OURS
+@pytest.mark.skipif(ENGINE in ("fork", "none"), reason="they do not know")
+def test_what_undoing_costs_is_the_same_in_every_format(both):
+    """All of it is the only worker's. Asking costs something, too: later pages have more."""
+    page = status(both[1])
+    (process,) = page["processes"]
+    seen = {name: process[name] for name in OF_THE_ENGINE}
+    assert seen == {name: page["lwc"][name] for name in OF_THE_ENGINE}
+    assert seen["taints"] == seen["replacements"] == 0 and process["last taint"] == "-"
+    root = ElementTree.fromstring(own_page(both[1], query="xml&full").text)
+    # An element of XML and a column of HTML have the worker's, a line of text has the pool's first.
+    texts = [{name: root.findtext(f"processes/process/{name.replace(' ', '-')}") for name in OF_THE_ENGINE},
+             {name: root.findtext(f"lwc/{name.replace(' ', '-')}") for name in OF_THE_ENGINE}]
+    text = own_page(both[1], query="full").text
+    found = {name: re.findall(rf"^{name}: +(\d+)$", text, re.M) for name in OF_THE_ENGINE}
+    texts += [{name: words[which] for name, words in found.items()} for which in (0, 1)]
+    table = ElementTree.fromstring(re.search(r"<table[^>]*>\s*<tr><th>pid.*?</table>", own_page(both[1], query="html&full").text, re.S)[0])
+    names, cells = ([cell.text for cell in row] for row in table)
+    texts += [{name: cells[names.index(name)] for name in OF_THE_ENGINE}]
+    metrics = own_page(both[1], query="openmetrics&full").text
+    texts += [{name: re.search(rf"^lwcfpm_{metric}_total (\d+)$", metrics, re.M)[1]
+               for name, metric in zip(OF_THE_ENGINE, METRICS)}]
+    for now in texts:
+        figures = {name: int(now[name]) for name in OF_THE_ENGINE}
+        for name in ("pages written", "pages restored", "undo time"):
+            assert figures[name] >= seen[name] > 0
+        assert figures["page faults"] >= seen["page faults"]
+        assert figures["taints"] == figures["replacements"] == 0
 
 
 @OURS
