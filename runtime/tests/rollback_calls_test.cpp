@@ -147,5 +147,106 @@ TEST_F(RollbackCalls, TheOwnPriorityAndLimitsAreChangedAndPutBack) {
   EXPECT_EQ(taint(), "");
 }
 
+// The kernel makes the action of such a handler the default when it runs it. No call is made.
+TEST_F(RollbackCalls, AHandlerForOneTimeIsThereForTheNextRequestToo) {
+  struct sigaction once {};
+  once.sa_handler = [](int) {};
+  once.sa_flags = static_cast<int>(SA_RESETHAND);
+  struct sigaction before {};
+  ASSERT_EQ(::sigaction(SIGUSR2, &once, &before), 0);
+  const auto has_handler = [&] {
+    struct sigaction now {};
+    ::sigaction(SIGUSR2, nullptr, &now);
+    return now.sa_handler == once.sa_handler;
+  };
+  run(
+      [&] {
+        ::raise(SIGUSR2);
+        number(0) = has_handler();
+      },
+      [&] { number(1) = has_handler(); });
+  EXPECT_EQ(number(0), 0) << "it was not delivered";
+  EXPECT_EQ(number(1), 1);
+  EXPECT_EQ(taint(), "");
+  ::sigaction(SIGUSR2, &before, nullptr);
+}
+
+std::string path_of(int fd) {
+  return "/proc/self/fd/" + std::to_string(fd);
+}
+
+class PipeOfTheSnapshot : public RollbackCalls {
+ protected:
+  void SetUp() override {
+    RollbackCalls::SetUp();
+    ASSERT_EQ(::pipe2(ends_, O_NONBLOCK | O_CLOEXEC), 0);
+  }
+  void TearDown() override {
+    close_end(0);
+    close_end(1);
+  }
+  void close_end(int which) {
+    if (ends_[which] >= 0) {
+      ::close(ends_[which]);
+      ends_[which] = -1;
+    }
+  }
+
+  int ends_[2] = {-1, -1};
+};
+
+constexpr const char* kOpenedAgain = "a pipe of the snapshot was opened again";
+
+TEST_F(PipeOfTheSnapshot, OpenedAgainAndWrittenToCostsTheProcess) {
+  run([this] {
+    const int again = ::open(path_of(ends_[1]).c_str(), O_WRONLY | O_NONBLOCK);
+    number(0) = static_cast<int>(::write(again, "attack", 6));
+  });
+  EXPECT_EQ(number(0), 6);
+  EXPECT_EQ(taint(), kOpenedAgain);
+}
+
+TEST_F(PipeOfTheSnapshot, OpenedAgainAndReadCostsTheProcess) {
+  ASSERT_EQ(::write(ends_[1], "there", 5), 5);
+  run([this] {
+    char bytes[8];
+    const int again = ::open(path_of(ends_[0]).c_str(), O_RDONLY | O_NONBLOCK);
+    number(0) = static_cast<int>(::read(again, bytes, sizeof bytes));
+  });
+  EXPECT_EQ(number(0), 5);
+  EXPECT_EQ(taint(), kOpenedAgain);
+}
+
+TEST_F(PipeOfTheSnapshot, OfWhichOnlyTheOtherEndWasThereCostsTheProcessToo) {
+  close_end(1);
+  run([this] {
+    const int again = ::open(path_of(ends_[0]).c_str(), O_WRONLY | O_NONBLOCK);
+    number(0) = static_cast<int>(::write(again, "attack", 6));
+  });
+  EXPECT_EQ(number(0), 6);
+  EXPECT_EQ(taint(), kOpenedAgain);
+}
+
+// A log that is a pipe is often written to through /dev/stderr. What is written is for somebody
+// else.
+TEST_F(PipeOfTheSnapshot, ToALogMayBeOpenedAgain) {
+  close_end(0);
+  run([this] {
+    const int again = ::open(path_of(ends_[1]).c_str(), O_RDWR | O_NONBLOCK);
+    number(0) = static_cast<int>(::write(again, "said", 4));
+  });
+  EXPECT_EQ(number(0), 4);
+  EXPECT_EQ(taint(), "");
+}
+
+TEST_F(PipeOfTheSnapshot, OpenedAgainKeepsItsSize) {
+  close_end(0);
+  run([this] {
+    const int again = ::open(path_of(ends_[1]).c_str(), O_WRONLY | O_NONBLOCK);
+    number(0) = ::fcntl(again, F_SETPIPE_SZ, 4096);
+  });
+  EXPECT_NE(taint(), "");
+}
+
 }  // namespace
 }  // namespace lwc::test

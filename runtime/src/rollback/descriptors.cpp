@@ -104,6 +104,8 @@ long ProcessState::capture_fd(int fd) {
   gate(SYS_fcntl, fd, F_GETOWN_EX, &base.owner);
   base.signal = static_cast<int>(gate(SYS_fcntl, fd, F_GETSIG));
   base.pipe = S_ISFIFO(status.st_mode) ? status.st_ino : 0;
+  base.device = status.st_dev;
+  any_pipe_ = any_pipe_ || base.pipe != 0;
   if ((status.st_mode & S_IFMT) == 0) {  // eventfd, epoll, timerfd, inotify ...
     set_kind(fd, FdKind::BaseWithContents);
     any_contents_ = true;
@@ -125,6 +127,23 @@ void ProcessState::find_contents() {
       }
     }
   }
+}
+
+ProcessState::Reopened ProcessState::reopened(const struct stat& status, bool for_writing) const {
+  Reopened result = Reopened::Other;
+  for (std::size_t i = 0; i < fd_count_ && S_ISFIFO(status.st_mode); ++i) {
+    const BaseFd& base = fds_[i];
+    if (base.pipe != status.st_ino || base.device != status.st_dev) {
+      continue;
+    }
+    // Also what the snapshot only reads from: a request that can write there leaves something.
+    const bool readable = (base.flags & O_ACCMODE) != O_WRONLY;
+    if (has_contents(base.fd) || (for_writing && readable)) {
+      return Reopened::PipeWithContents;
+    }
+    result = Reopened::Pipe;
+  }
+  return result;
 }
 
 // lock:   1: POSIX  ADVISORY  READ 4711 08:01:131 0 EOF

@@ -85,6 +85,9 @@ long ProcessState::capture_signals(State& state) {
     }
     bool handled = action.handler != reinterpret_cast<void*>(SIG_DFL) &&
                    action.handler != reinterpret_cast<void*>(SIG_IGN);
+    if (handled && (action.flags & SA_RESETHAND) != 0) {
+      one_shot_signals_ |= signal_bit(signal);
+    }
     if (handled && (action.restorer != lwc_gate_restorer || (action.mask & kNeverBlocked) != 0)) {
       action.restorer = lwc_gate_restorer;
       action.flags |= kSaRestorer;
@@ -187,7 +190,7 @@ bool ProcessState::restore_misc(State& state) {
 
 void ProcessState::restore_signals(State& state) {
   Journal& journal = state.journal;
-  std::uint64_t changed = journal.changed_signals;
+  std::uint64_t changed = journal.changed_signals | one_shot_signals_;
   if ((journal.touched & kTouchedAllSignals) != 0 || journal.pending_process != 0) {
     changed = ~std::uint64_t{0};
   }

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/types.h>
 
@@ -48,6 +49,12 @@ class ProcessState {
   bool has_contents(int fd) const { return kind(fd) == FdKind::BaseWithContents; }
   /// Is there one of that kind?
   bool any_contents() const { return any_contents_; }
+  /// Has the snapshot a pipe?
+  bool any_pipe() const { return any_pipe_; }
+  enum class Reopened : std::uint8_t { Other, Pipe, PipeWithContents };
+  /// What a request has opened, as one of the snapshot's pipes: by /proc/self/fd, or by its name.
+  /// With contents: what is read or written there, the next request misses or finds.
+  Reopened reopened(const struct stat& status, bool for_writing) const;
   bool is_engine_fd(int fd) const { return kind(fd) == FdKind::Engine; }
   /// A request's own dup() or the like may not land there.
   void set_engine_fd(int fd) { set_kind(fd, FdKind::Engine); }
@@ -80,6 +87,7 @@ class ProcessState {
     f_owner_ex owner;     // who gets signals of it
     int signal;
     std::uint64_t pipe;  // inode; 0: not a pipe
+    std::uint64_t device;
   };
   struct Lock {
     int fd;
@@ -115,6 +123,7 @@ class ProcessState {
   BaseFd fds_[kMaxBaseFds];
   std::size_t fd_count_ = 0;
   bool any_contents_ = false;
+  bool any_pipe_ = false;
   Lock locks_[kMaxLocks];
   std::size_t lock_count_ = 0;
   int vault_start_ = 0;
@@ -129,6 +138,7 @@ class ProcessState {
   rlimit limits_[RLIM_NLIMITS] = {};
   std::uint64_t mask_ = 0;
   KernelSigaction actions_[kSignals + 1] = {};
+  std::uint64_t one_shot_signals_ = 0;  // SA_RESETHAND: the kernel resets them by itself
   long affinity_size_ = 0;
   std::uint64_t affinity_[kAffinityBytes / 8] = {};
   char name_[16] = {};

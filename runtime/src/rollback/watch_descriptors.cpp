@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -145,6 +146,28 @@ void opened_for_writing(State& state, long fd) {
   }
 }
 
+// Opening a pipe again makes a description of its own, but the pipe is the same.
+void opened_a_pipe(State& state, long fd, bool for_writing) {
+  struct stat status {};
+  if (gate(SYS_fstat, fd, &status) < 0) {
+    return;
+  }
+  switch (state.process.reopened(status, for_writing)) {
+    case ProcessState::Reopened::PipeWithContents:
+      state.journal.taint("a pipe of the snapshot was opened again");
+      break;
+    case ProcessState::Reopened::Pipe:  // its size, say
+      if (fd < kMaxFds) {
+        state.journal.aliases.add(static_cast<int>(fd));
+      } else {
+        state.journal.unknown_aliases = true;
+      }
+      break;
+    case ProcessState::Reopened::Other:
+      break;
+  }
+}
+
 void after_open(State& state, const Call& call, long result) {
   opened(state, result);
   unsigned long flags = O_WRONLY;
@@ -155,8 +178,15 @@ void after_open(State& state, const Call& call, long result) {
   } else if (call.number == SYS_openat2) {
     flags = reinterpret_cast<const open_how*>(call.args[2])->flags;
   }
-  if ((flags & O_ACCMODE) != O_RDONLY && state.phase == Phase::Child) {
+  const bool for_writing = (flags & O_ACCMODE) != O_RDONLY;
+  if (state.phase != Phase::Child) {
+    return;
+  }
+  if (for_writing) {
     opened_for_writing(state, result);
+  }
+  if (state.process.any_pipe()) {
+    opened_a_pipe(state, result, for_writing);
   }
 }
 
