@@ -57,8 +57,8 @@ EngineProbe RollbackEngine::probe() {
   Mechanism mechanism = rollback::best_mechanism();
   if (mechanism != Mechanism::None) {
     return {"rollback", true,
-            std::string("a worker undoes each request in place; written pages are found with ") +
-                rollback::describe(mechanism)};
+            "a worker undoes each request in place; written pages are found with " +
+                rollback::describe_best(mechanism, rollback::why_not(Mechanism::WpAsync))};
   }
   if (!rollback::system_calls_can_be_watched()) {
     return {"rollback", false,

@@ -248,5 +248,13 @@ TEST_F(PipeOfTheSnapshot, OpenedAgainKeepsItsSize) {
   EXPECT_NE(taint(), "");
 }
 
+TEST(BestMechanism, SaysWhyItIsNotTheBetterOne) {
+  EXPECT_EQ(rollback::describe_best(Mechanism::WpAsync, ""),
+            "asynchronous userfaultfd write protection with PAGEMAP_SCAN");
+  EXPECT_EQ(rollback::describe_best(Mechanism::SoftDirty, "userfaultfd is not permitted here"),
+            "soft-dirty bits. The better way, asynchronous userfaultfd write protection with "
+            "PAGEMAP_SCAN, cannot be used: userfaultfd is not permitted here");
+}
+
 }  // namespace
 }  // namespace lwc::test

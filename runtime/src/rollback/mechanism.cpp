@@ -169,4 +169,13 @@ const char* describe(Mechanism mechanism) {
   return "nothing";
 }
 
+std::string describe_best(Mechanism best, const std::string& why_not_wp_async) {
+  std::string words = describe(best);
+  if (best != Mechanism::WpAsync) {
+    words += std::string(". The better way, ") + describe(Mechanism::WpAsync) +
+             ", cannot be used: " + why_not_wp_async;
+  }
+  return words;
+}
+
 }  // namespace lwc::rollback

@@ -30,6 +30,9 @@ bool mechanism_works(Mechanism mechanism);
 /// Why it does not work here, in an administrator's words; empty: it does.
 std::string why_not(Mechanism mechanism);
 const char* describe(Mechanism mechanism);
+/// What the machine's best mechanism is, and, where that is not WpAsync, why not
+/// (why_not(WpAsync)).
+std::string describe_best(Mechanism best, const std::string& why_not_wp_async);
 
 class Tracker {
  public:
