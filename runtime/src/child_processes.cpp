@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_processes.hpp"
 
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,20 +29,15 @@ void kill_listed_children() {
 
 }  // namespace
 
+// __WALL: also those that were made to end without a signal.
 void kill_child_processes() {
   siginfo_t info{};
-  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD) {
+  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD) {
     return;
   }
   kill_listed_children();
-  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) {
   }
-}
-
-long faults_of_ended_children() {
-  rusage usage{};
-  ::getrusage(RUSAGE_CHILDREN, &usage);
-  return usage.ru_minflt;
 }
 
 }  // namespace lwc

@@ -8,8 +8,4 @@ namespace lwc {
 /// php-fpm. Costs one system call when there are none.
 void kill_child_processes();
 
-/// Page faults of all child processes that were waited for. None ends without one, so that more of
-/// them tell that there was another.
-long faults_of_ended_children();
-
 }  // namespace lwc

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel_engine.hpp"
 
+#include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +13,6 @@
 
 #include "child_processes.hpp"
 #include "kernel_watched_calls.hpp"
-#include "lwc/message.hpp"
 #include "lwc/template.hpp"
 
 namespace lwc {
@@ -26,8 +27,9 @@ constexpr std::uint64_t kDone = 0;
 constexpr std::uint64_t kCall = 1;
 constexpr std::uint64_t kGoOn = 2;
 
-// What a child has to do before its request: a message's kind.
-constexpr std::uint32_t kOpenAnew = 1;
+// What a child has to do before its request: the first argument of the switch to it.
+constexpr std::uint64_t kServe = 0;
+constexpr std::uint64_t kServeWithFilesOfItsOwn = 1;
 
 Outcome outcome_of(const lwc_event& event) {
   switch (event.type) {
@@ -62,23 +64,19 @@ void complete_report(FaultReport& report, const lwc_event& event) {
   report.sender = 0;
   report.address = event.addr;
   report.ip = event.regs.ip;
-  report.frame_count = 0;
+  report.frames[0] = event.regs.ip;
+  report.frame_count = 1;
 }
 
-// What a child is told that waits in a system call. A call by a number of another table would have
-// to be watched there as well; whatever PHP is linked with makes none.
+// What a child is told that waits in a system call.
 void answer_call(const lwc_event& event, lwc_switch_args& args) {
   args.flags = 0;
   args.result = 0;
   if (event.type != LWC_EVENT_SYSCALL) {
     return;
   }
-  if (is_watched(event)) {
-    args.flags = LWC_SWITCH_PERFORM;
-  } else {
-    args.flags = LWC_SWITCH_RESULT;
-    args.result = -ENOSYS;
-  }
+  args.result = refusal(event);
+  args.flags = args.result == 0 ? LWC_SWITCH_PERFORM : LWC_SWITCH_RESULT;
 }
 
 [[noreturn]] void give_up(Server& server, const std::string& why) {
@@ -100,6 +98,9 @@ EngineProbe KernelEngine::probe() {
     return {"kernel", false,
             "this kernel's light-weight contexts cannot be rolled back and trapped"};
   }
+  if (::access("/proc/self/fd", R_OK | X_OK) != 0) {
+    return {"kernel", false, "/proc/self/fd cannot be read: what is open is not known"};
+  }
   return {"kernel", true, "each request in a light-weight context, which the kernel rolls back"};
 }
 
@@ -116,18 +117,19 @@ void KernelEngine::begin_holder(Server& server) {
 // What follows make_child() runs once in the server, and in the child once for every request, each
 // time with everything as it was here.
 Job KernelEngine::serve(Server& server, SnapshotId own) {
-  Result<ControlPair> pair = make_control_pair();
-  if (!pair) {
-    give_up(server, pair.error().message);
+  // In this order: the child has neither, and the descriptor by which it knows its creator takes
+  // the lowest free number there.
+  nothing_.reset(::eventfd(0, EFD_CLOEXEC));
+  handover_.reset(::fcntl(nothing_.get(), F_DUPFD_CLOEXEC, nothing_.get() + 1));
+  if (!handover_) {
+    give_up(server, errno_error("no descriptor to hand connections over").message);
   }
   Result<std::vector<MemoryRange>> withdrawn = server.withdraw_memory();
   if (!withdrawn) {
     give_up(server, withdrawn.error().message);
   }
-  to_child_ = std::move(pair->master);
-  from_server_ = std::move(pair->other);
+  pid_ = ::getpid();
   process_.capture();
-  faults_of_children_ = faults_of_ended_children();
   lwc_event event;
   CallResult<Context> child = make_child(server, *withdrawn, event);
   if (!child) {
@@ -135,7 +137,7 @@ Job KernelEngine::serve(Server& server, SnapshotId own) {
   }
   if (!*child) {
     server_context_ = event.caller;
-    return begin(server, own);
+    return begin(server, own, event.args[0] == kServeWithFilesOfItsOwn);
   }
   child_ = std::move(*child);
   run_server(server, own);
@@ -152,11 +154,15 @@ CallResult<Context> KernelEngine::make_child(Server& server,
   for (int fd : server.server_descriptors()) {
     spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
   }
-  for (int fd : {to_child_.get(), process_.descriptor()}) {
+  for (int fd : {nothing_.get(), process_.descriptor()}) {
     if (fd >= 0) {
       spec.files(LWC_HOW_UNMAP, static_cast<unsigned>(fd), static_cast<unsigned>(fd));
     }
   }
+  // All that a child may take of its server's: what lies at this number, the connection of its
+  // request. No process that a request leaves behind can, for it has no context to take it from.
+  const auto handover = static_cast<unsigned>(handover_.get());
+  spec.files(LWC_HOW_UNMAP, handover, handover, LWC_SPEC_MAY_OVERLAY);
   // Signals that nobody in the child caused: PHP's max_execution_time is one. What the server wants
   // to know of others lies in memory that all share.
   return create({.flags = LWC_CREATE_ROLLBACK | LWC_CREATE_TRAP_FAULT | LWC_CREATE_TRAP_EXIT |
@@ -167,20 +173,19 @@ CallResult<Context> KernelEngine::make_child(Server& server,
                 event);
 }
 
-Job KernelEngine::begin(Server& server, SnapshotId own) {
+Job KernelEngine::begin(Server& server, SnapshotId own, bool with_files_of_its_own) {
   server.entered_child();
-  Message message;
-  while (receive_message(from_server_.get(), message, true) == Received::Nothing) {
-  }
-  if (message.kind == kOpenAnew) {
+  if (with_files_of_its_own) {
     reopen(files_);
   }
-  if (message.fds.size() != 1) {
+  const auto handover = static_cast<unsigned>(handover_.get());
+  const lwc_spec connection = lwc_spec_files(LWC_HOW_COPY, handover, handover, 0);
+  if (lwc_overlay(server_context_, &connection, 1) != 0) {
     ::_exit(EXIT_FAILURE);  // which is a way back to the server
   }
   Job job;
   job.snapshot = own;
-  job.connection = message.fds[0].release();
+  job.connection = handover_.get();
   return job;
 }
 
@@ -192,7 +197,7 @@ void KernelEngine::run_server(Server& server, SnapshotId own) {
     Outcome outcome = run(server, job);
     server.finished(job, outcome);
     if (!tainted_.empty()) {
-      give_up(server, std::string(tainted_) + ": changed by a request, and cannot be put back");
+      give_up(server, tainted_);
     }
   }
   ::_exit(0);
@@ -204,34 +209,44 @@ void KernelEngine::run_server(Server& server, SnapshotId own) {
 // it is by now, with what it has seen of other requests.
 Outcome KernelEngine::run(Server& server, const Job& job) {
   Exchange& exchange = server.exchange();
-  exchange.child_pid.store(::getpid(), std::memory_order_release);
-  Message message;
-  message.kind = has_forked_ ? kOpenAnew : 0;
-  if (!send_message(to_child_.get(), message, {job.connection})) {
+  exchange.child_pid.store(pid_, std::memory_order_release);
+  if (::dup3(job.connection, handover_.get(), O_CLOEXEC) < 0) {
     return {Outcome::End::Lost, 0};
   }
   lwc_event event;
   enter(server, event);
-  kill_child_processes();
-  note_forks();
-  take_back_job();
+  ::dup3(nothing_.get(), handover_.get(), O_CLOEXEC);
   complete_report(exchange.fault, event);
+  Outcome outcome = outcome_of(event);
+  outcome.started_processes = process_.has_forked();
+  has_forked_ = has_forked_ || outcome.started_processes;
+  if (outcome.started_processes) {
+    kill_child_processes();
+  }
+  undo(exchange.cost);
+  return outcome;
+}
+
+void KernelEngine::undo(Cost& cost) {
   const auto before = std::chrono::steady_clock::now();
   if (CallResult<> undone = child_.rollback(); !undone) {
-    give_up(server, "the context cannot be rolled back: " + text(undone.error()));
+    tainted_ = "the context cannot be rolled back: " + text(undone.error());
+    return;
   }
   const std::string_view kept = process_.restore();
+  if (!kept.empty()) {
+    tainted_ = std::string(kept) + ": changed by a request, and cannot be put back";
+  }
   std::for_each(files_.begin(), files_.end(), restore);
   const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - before;
-  exchange.cost.undo_ns = static_cast<std::uint64_t>(spent.count());
-  count(exchange.cost);
-  tainted_ = kept;
-  return outcome_of(event);
+  cost.undo_ns = static_cast<std::uint64_t>(spent.count());
+  count(cost);
 }
 
 // Until the request is over.
 void KernelEngine::enter(Server& server, lwc_event& event) {
   lwc_switch_args args{};
+  args.args[0] = has_forked_ ? kServeWithFilesOfItsOwn : kServe;
   do {
     args.wall_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(server.deadline()).count());
     if (CallResult<> entered = child_.enter(args, event); !entered) {
@@ -246,21 +261,21 @@ void KernelEngine::enter(Server& server, lwc_event& event) {
 bool KernelEngine::goes_on(Server& server, lwc_event& event) {
   switch (event.type) {
     case LWC_EVENT_SYSCALL:
-      if (!is_watched(event)) {
+      if (refusal(event) != 0) {
         return true;
       }
-      switch (signal_to_self(event.regs)) {
-        case SIGKILL:
+      switch (end_by_signal(event.regs)) {
+        case End::None:
+          break;
+        case End::Killed:
           return false;
-        case SIGSTOP:
+        case End::Stopped:
           if (server.is_limited()) {
             // No deadline reaches a process that is stopped, and nothing else ends this request.
             std::this_thread::sleep_for(server.deadline());
             event.type = LWC_EVENT_TIMEOUT;
             return false;
           }
-          break;
-        default:
           break;
       }
       process_.note(event.regs);
@@ -291,20 +306,6 @@ void KernelEngine::count(Cost& cost) {
   counted_ = *info;
 }
 
-// What a request has started may have left its parent, and live on.
-void KernelEngine::note_forks() {
-  const long now = faults_of_ended_children();
-  has_forked_ = has_forked_ || now != faults_of_children_;
-  faults_of_children_ = now;
-}
-
-// A child that did not come so far as to take its connection must not leave it to the next one.
-void KernelEngine::take_back_job() const {
-  Message message;
-  while (receive_message(from_server_.get(), message, false) == Received::Message) {
-  }
-}
-
 void KernelEngine::go_to_server(std::uint64_t wish) const {
   lwc_switch_args args{};
   args.args[0] = wish;
@@ -323,6 +324,9 @@ void KernelEngine::lift_deadline() {
 }
 
 void KernelEngine::end_child() {
+  if (::getpid() != pid_) {
+    ::_exit(0);  // a process that the request forked and that came to its end
+  }
   go_to_server(kDone);
   ::_exit(EXIT_FAILURE);
 }

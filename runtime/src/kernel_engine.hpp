@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
+#include <string>
 #include <vector>
 
 #include "file_descriptions.hpp"
@@ -33,24 +36,24 @@ class KernelEngine final : public ProcessEngine {
  private:
   CallResult<Context> make_child(Server& server, const std::vector<MemoryRange>& withdrawn,
                                  lwc_event& event) const;
-  Job begin(Server& server, SnapshotId own);
+  Job begin(Server& server, SnapshotId own, bool with_files_of_its_own);
   [[noreturn]] void run_server(Server& server, SnapshotId own);
   Outcome run(Server& server, const Job& job);
   void enter(Server& server, lwc_event& event);
   bool goes_on(Server& server, lwc_event& event);
+  void undo(Cost& cost);
   void count(Cost& cost);
-  void note_forks();
-  void take_back_job() const;
   void go_to_server(std::uint64_t wish) const;
 
   std::vector<FileDescription> files_;  // of the holder's own, which its children share with it
-  long faults_of_children_ = 0;
+  pid_t pid_ = -1;                      // of the server, which is that of its children
   bool has_forked_ = false;  // then perhaps with processes that a request has left behind as well
-  UniqueFd to_child_;        // the server's: a request's connection goes out here
-  UniqueFd from_server_;     // the child's end
-  Context child_;            // in the server
+  UniqueFd nothing_;   // the server's: lies at the place of handover when no request is served
+  UniqueFd handover_;  // its number: in the server's table a request's connection lies there, and
+                       // the child takes it to the same number in its own
+  Context child_;      // in the server
   KernelProcessState process_;  // in the server
-  std::string_view tainted_;    // what the last request left
+  std::string tainted_;         // why no other request can be served
   lwc_info counted_{};          // the child's accounts after the last request
   int server_context_ = -1;     // in the child: where to go when done
 };

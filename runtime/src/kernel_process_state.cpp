@@ -2,6 +2,7 @@
 #include "kernel_process_state.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -79,6 +80,13 @@ void KernelProcessState::note(const lwc_regs& regs) {
     case SYS_set_mempolicy:
       taint("memory policy");
       break;
+    case SYS_clone:
+      has_forked_ = has_forked_ || (regs.di & CLONE_THREAD) == 0;
+      break;
+    case SYS_fork:
+    case SYS_vfork:
+      has_forked_ = true;
+      break;
     default:
       break;
   }
@@ -87,6 +95,7 @@ void KernelProcessState::note(const lwc_regs& regs) {
 void KernelProcessState::note_prctl(std::uint64_t option) {
   switch (option) {
     case PR_SET_NAME:  // looked at in any case
+    case PR_SET_TIMERSLACK:
     case PR_GET_NAME:
     case PR_GET_PDEATHSIG:
     case PR_GET_DUMPABLE:
@@ -98,9 +107,6 @@ void KernelProcessState::note_prctl(std::uint64_t option) {
     case PR_GET_THP_DISABLE:
     case PR_CAPBSET_READ:
     case PR_SET_VMA:  // names of mappings
-      break;
-    case PR_SET_TIMERSLACK:
-      timer_slack_touched_ = true;
       break;
     case PR_SET_PDEATHSIG:
       parent_death_touched_ = true;
@@ -133,17 +139,14 @@ std::string_view KernelProcessState::restore() {
   if (affinity_touched_ && ::sched_setaffinity(0, sizeof affinity_, &affinity_) != 0) {
     taint("CPU affinity");
   }
-  if (timer_slack_touched_) {
-    ::prctl(PR_SET_TIMERSLACK, timer_slack_);
-  }
   if (parent_death_touched_) {
     ::prctl(PR_SET_PDEATHSIG, parent_death_);
   }
   if (semaphores_touched_) {
     ::unshare(CLONE_SYSVSEM);  // undoes them as exit() would
   }
-  limits_touched_ = priority_touched_ = affinity_touched_ = timer_slack_touched_ =
-      parent_death_touched_ = semaphores_touched_ = false;
+  limits_touched_ = priority_touched_ = affinity_touched_ = parent_death_touched_ =
+      semaphores_touched_ = has_forked_ = false;
   return taint_;
 }
 
@@ -157,12 +160,15 @@ bool KernelProcessState::restore_limits() const {
   });
 }
 
-// No system call tells of these: they are written as files.
+// These are written as files, too, and then no system call tells of them.
 void KernelProcessState::restore_what_files_in_proc_change() {
   std::array<char, 16> name{};
   ::prctl(PR_GET_NAME, name.data());
   if (name != name_) {
     ::prctl(PR_SET_NAME, name_.data());
+  }
+  if (::prctl(PR_GET_TIMERSLACK) != timer_slack_) {
+    ::prctl(PR_SET_TIMERSLACK, timer_slack_);
   }
   if (!oom_score_adj_) {
     return;

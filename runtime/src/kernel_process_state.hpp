@@ -25,6 +25,9 @@ class KernelProcessState {
   /// A child is about to make one of watched_calls().
   void note(const lwc_regs& regs);
 
+  /// Has the child made a process since restore()?
+  bool has_forked() const { return has_forked_; }
+
   /// In the server: puts back what the child changed. Not empty: what cannot be put back.
   std::string_view restore();
 
@@ -40,9 +43,9 @@ class KernelProcessState {
   bool limits_touched_ = false;
   bool priority_touched_ = false;
   bool affinity_touched_ = false;
-  bool timer_slack_touched_ = false;
   bool parent_death_touched_ = false;
   bool semaphores_touched_ = false;
+  bool has_forked_ = false;
   std::string_view taint_;
 
   std::array<rlimit, RLIM_NLIMITS> limits_{};

@@ -2,10 +2,13 @@
 #include "kernel_watched_calls.hpp"
 
 #include <linux/audit.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 
@@ -21,8 +24,15 @@ constexpr std::array kStateCalls{
     SYS_semop,          SYS_semtimedop,    SYS_ioprio_set,   SYS_set_mempolicy,
 };
 
+constexpr std::array kForkCalls{SYS_fork, SYS_vfork, SYS_clone, SYS_clone3};
+
 constexpr std::array kSignalCalls{
-    SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
+    SYS_kill,
+    SYS_tkill,
+    SYS_tgkill,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
+    SYS_pidfd_send_signal,
 };
 
 // A call whose number is behind the bitmap's end is trapped: the kernel has none there, but x32's.
@@ -39,11 +49,54 @@ constexpr void add(Bitmap& bits, const std::array<int, n>& calls) {
 constexpr Bitmap bitmap() {
   Bitmap bits{};
   add(bits, kStateCalls);
+  add(bits, kForkCalls);
   add(bits, kSignalCalls);
   return bits;
 }
 
 constexpr Bitmap kBitmap = bitmap();
+
+bool is_self(std::uint64_t id) {
+  return static_cast<pid_t>(id) == ::getpid();
+}
+
+bool is_self_or_none(std::uint64_t id) {
+  return static_cast<pid_t>(id) == 0 || is_self(id);
+}
+
+End end_by(std::uint64_t signal) {
+  switch (static_cast<int>(signal)) {
+    case SIGKILL:
+      return End::Killed;
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+      return End::Stopped;
+    default:
+      return End::None;
+  }
+}
+
+// Of processes that the worker shares a user with: other workers, templates.
+bool reaches_others(const lwc_regs& call) {
+  constexpr int kIoprioWhoProcess = 1;
+  switch (static_cast<long>(call.orig_ax)) {
+    case SYS_setpriority:
+      return static_cast<int>(call.di) != PRIO_PROCESS || !is_self_or_none(call.si);
+    case SYS_ioprio_set:
+      return static_cast<int>(call.di) != kIoprioWhoProcess || !is_self_or_none(call.si);
+    case SYS_prlimit64:
+      return call.dx != 0 && !is_self_or_none(call.di);
+    case SYS_sched_setaffinity:
+    case SYS_sched_setparam:
+    case SYS_sched_setattr:
+    case SYS_sched_setscheduler:
+      return !is_self_or_none(call.di);
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -51,26 +104,39 @@ std::span<const std::uint64_t> watched_calls() {
   return kBitmap;
 }
 
-bool is_watched(const lwc_event& call) {
-  return call.args[0] == AUDIT_ARCH_X86_64 && call.regs.orig_ax < kCalls;
+long refusal(const lwc_event& call) {
+  const lwc_regs& regs = call.regs;
+  if (call.args[0] != AUDIT_ARCH_X86_64 || regs.orig_ax >= kCalls) {
+    return -ENOSYS;  // whatever PHP is linked with makes none
+  }
+  switch (static_cast<long>(regs.orig_ax)) {
+    case SYS_clone3:
+      return -ENOSYS;  // its flags are in memory, and may be others by then; libc takes clone
+    case SYS_clone:
+      // A sibling of the worker, a child of the master.
+      return (regs.di & CLONE_PARENT) != 0 && (regs.di & CLONE_THREAD) == 0 ? -EPERM : 0;
+    case SYS_pidfd_send_signal:
+      return end_by(regs.si) != End::None ? -EPERM : 0;  // whose descriptor that is, is not known
+    default:
+      return reaches_others(regs) ? -EPERM : 0;
+  }
 }
 
-int signal_to_self(const lwc_regs& call) {
-  const auto to_self = [](std::uint64_t id) { return static_cast<pid_t>(id) == ::getpid(); };
+End end_by_signal(const lwc_regs& call) {
   switch (static_cast<long>(call.orig_ax)) {
     case SYS_kill: {
       const auto whom = static_cast<pid_t>(call.di);
       const bool to_many_and_self = whom == 0 || whom == -1 || whom == -::getpgrp();
-      return to_self(call.di) || to_many_and_self ? static_cast<int>(call.si) : 0;
+      return is_self(call.di) || to_many_and_self ? end_by(call.si) : End::None;
     }
     case SYS_rt_sigqueueinfo:
     case SYS_tkill:  // of the thread that serves, whose id is the process's
-      return to_self(call.di) ? static_cast<int>(call.si) : 0;
+      return is_self(call.di) ? end_by(call.si) : End::None;
     case SYS_tgkill:
     case SYS_rt_tgsigqueueinfo:
-      return to_self(call.di) ? static_cast<int>(call.dx) : 0;
+      return is_self(call.di) ? end_by(call.dx) : End::None;
     default:
-      return 0;
+      return End::None;
   }
 }
 

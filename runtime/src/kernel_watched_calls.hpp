@@ -14,12 +14,13 @@ namespace lwc {
 /// memory, files and credential (KernelProcessState::note()), and those that may end it.
 std::span<const std::uint64_t> watched_calls();
 
-/// Whether a trapped call is one of those above. If not, its number is of the 32-bit table or of
-/// x32's, where it means another call, or of none.
-bool is_watched(const lwc_event& call);
+/// 0: the call may be made. Otherwise what it is answered with instead, -errno. Refused are numbers
+/// of another table (32-bit, x32), by which calls could be made unseen, and calls that reach beyond
+/// the request: a process that is no child of this one, the priority or the limits of others.
+long refusal(const lwc_event& call);
 
-/// The signal that the call would send the calling process; 0: none. SIGKILL and SIGSTOP are those
-/// that no context can contain.
-int signal_to_self(const lwc_regs& call);
+/// What a call would do to the calling process by a signal that no context contains.
+enum class End { None, Killed, Stopped };
+End end_by_signal(const lwc_regs& call);
 
 }  // namespace lwc

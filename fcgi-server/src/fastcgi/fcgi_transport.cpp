@@ -2,6 +2,7 @@
 #include "fastcgi/fcgi_transport.hpp"
 
 #include <fcgios.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -38,6 +39,8 @@ RequestBounds g_bounds;
 std::size_t g_known = 0;  // bytes that are the request's, whatever the bounds say
 int g_connection = -1;
 
+FcgiTransport* g_transport = nullptr;  // the one of this process
+
 long read_within_bounds(int fd, unsigned char* to, std::size_t size) {
   if (g_bounds.ended()) {
     return 0;
@@ -68,6 +71,16 @@ FcgiTransport::FcgiTransport(std::function<void()> answered) : answered_(std::mo
   constexpr std::size_t kUsualParams = 64;
   params_.reserve(kUsualParams);
   forget_params();
+  g_transport = this;
+  ::pthread_atfork(nullptr, nullptr, [] { g_transport->leave_to_parent(); });
+}
+
+void FcgiTransport::leave_to_parent() noexcept {
+  if (open_) {
+    open_ = false;
+    is_copy_ = true;
+    ::close(request_.ipcFd);
+  }
 }
 
 bool FcgiTransport::open(int connection, std::size_t known, ChildReport& report) noexcept {
@@ -191,11 +204,11 @@ bool FcgiTransport::write(const char* data, std::size_t size) noexcept {
     data += part;
     size -= static_cast<std::size_t>(part);
   }
-  return open_;
+  return open_ || is_copy_;
 }
 
 bool FcgiTransport::flush() noexcept {
-  return open_ && FCGX_FFlush(request_.out) == 0;
+  return is_copy_ || (open_ && FCGX_FFlush(request_.out) == 0);
 }
 
 void FcgiTransport::write_error(const char* text, std::size_t size) noexcept {

@@ -45,6 +45,10 @@ class FcgiTransport final : public php::Transport {
 
  private:
   bool drain() noexcept;
+  /// In a process that the request has forked: the answer is the request's own. Two that write to
+  /// one connection would garble it, and the one that is left behind would answer whoever has the
+  /// connection next.
+  void leave_to_parent() noexcept;
   void split_params() noexcept;
   void forget_params() noexcept;
 
@@ -64,6 +68,7 @@ class FcgiTransport final : public php::Transport {
   std::function<void()> answered_;
   ChildReport* report_ = nullptr;
   bool open_ = false;
+  bool is_copy_ = false;  // what it writes goes nowhere
   bool body_ended_ = false;
 };
 

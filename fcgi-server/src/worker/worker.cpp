@@ -367,7 +367,7 @@ void Worker::finished(const Job&, const Outcome& ended) {
     send_error_page(state_->connection, state_->request_id, status);
     close_connection(state_->connection, true);
     state_->connection = -1;
-  } else if (report.keep_connection == 0) {
+  } else if (report.keep_connection == 0 || outcome.started_processes) {
     close_connection(state_->connection, report.unread_input != 0 && report.answer_finished != 0);
     state_->connection = -1;
   }

@@ -81,6 +81,7 @@ TIMEOUTS = {
     "endless loop": "while (true);",
     "sleep": "sleep(1000);",
     "stopped by itself": "posix_kill(getmypid(), SIGSTOP);",
+    "stopped by itself as by a terminal": "posix_kill(getmypid(), SIGTSTP);",
     "endless loop with all signals blocked": f"$c = {C}; $s = FFI::new('char[128]'); $c->sigfillset(FFI::addr($s));"
                                              " $c->sigprocmask(0, FFI::addr($s), null); while (true);",
     "endless loop in a destructor": "class D { function __destruct() { while (true); } } $d = new D;",
@@ -153,6 +154,20 @@ def test_a_request_that_dies_costs_no_worker(served):
         for _ in range(times):
             assert answer_to(served, bad).status == 500
     assert served.get(good).text == worker
+
+
+@pytest.mark.skipif(ENGINE != "kernel", reason="elsewhere a request that dies takes its process with it")
+@pytest.mark.parametrize(("end", "status"), [("while (true);", 504), (FAULTS["null pointer in C code"].code, 500)])
+def test_a_request_that_dies_beside_a_thread_gets_its_error_page(served, end, status):
+    """The context cannot be rolled back while the thread is in it, so the worker is replaced; what used to happen is that the client got nothing."""
+    served.prepare(children=1, ini={"ffi.enable": "1", "max_execution_time": "0"},
+                   settings={"request_terminate_timeout": f"{LONGER_THAN_A_STALL}s"}).start()
+    good = served.script("echo getmypid();")
+    worker = served.get(good).text
+    thread = FAULTS["thread left behind"].code
+    assert answer_to(served, served.script(thread + end)).status == status
+    assert served.get(good).text != worker
+    served.wait_for_log("the context cannot be rolled back")
 
 
 @pytest.mark.skipif(ENGINE != "kernel", reason="needs engine kernel")

@@ -50,11 +50,41 @@ def test_programs_do_not_have_the_connection(lwc):
     """One that goes on in the background could read what others send over a connection that is kept, and answer them."""
     lwc.start(children=1)
     script = lwc.script("echo shell_exec('ls -l /proc/self/fd');")
+    connection = lwc.connect()
+    for _ in range(3):
+        connection.send_request(lwc.params(script), keep=True)
+        open_there = connection.read_response().text
+        assert "/proc/" in open_there and "socket:" not in open_there, open_there
+        if ENGINE == "kernel":  # which keeps no connection that another process may have
+            connection.close()
+            connection = lwc.connect()
+    connection.close()
+
+
+def test_a_forked_process_does_not_answer(lwc):
+    """What used to happen: it ended the answer of the request that forked it, and one that went on answered the next visitor."""
+    lwc.start(children=1)
+    forked = lwc.script("if (!($p = pcntl_fork())) { echo 'of the copy'; exit; } pcntl_waitpid($p, $status); echo 'own', $status;")
+    left_behind = lwc.script("""
+        if (!($p = pcntl_fork())) {
+            if (pcntl_fork()) posix_kill(getmypid(), SIGKILL);
+            while (!file_exists(ini_get('sys_temp_dir') . '/go')) { clearstatcache(); usleep(1000); }
+            echo 'of the copy'; flush(); touch(ini_get('sys_temp_dir') . '/done'); exit;
+        }
+        pcntl_waitpid($p, $status); echo 'own';""")
+    later = lwc.script("touch(ini_get('sys_temp_dir') . '/go'); while (!file_exists(ini_get('sys_temp_dir') . '/done')) { clearstatcache();"
+                       " usleep(1000); } echo 'of later';")
+    for keep in (False, True):
+        with lwc.connect() as connection:
+            connection.send_request(lwc.params(forked), keep=keep)
+            assert connection.read_response().text == "own0"
     with lwc.connect() as connection:
-        for _ in range(3):
-            connection.send_request(lwc.params(script), keep=True)
-            open_there = connection.read_response().text
-            assert "/proc/" in open_there and "socket:" not in open_there, open_there
+        connection.send_request(lwc.params(left_behind), keep=True)
+        assert connection.read_response().text == "own"
+        if ENGINE == "kernel":  # which closes it: the process might be of native code
+            connection = lwc.connect()
+        connection.send_request(lwc.params(later), keep=True)
+        assert connection.read_response().text == "of later"
 
 
 def test_signal_to_the_process_group(lwc):
@@ -102,8 +132,10 @@ def test_what_other_requests_had_is_not_in_memory(open_pool):
 @on_kernel
 def test_descriptors_of_the_server_are_not_open(open_pool):
     descriptors = look(open_pool)["descriptors"]
-    streams = [one for one in descriptors if one["type"] == 1]
-    assert [one["listens"] for one in streams] == [0], descriptors  # its own connection, and nothing that listens
+    sockets = [one for one in descriptors if one["type"] is not None]
+    stream, packets = 1, 5
+    # Its own connection, and where all processes of the daemon send what they log. Nothing listens, no way leads to anybody else.
+    assert [(one["type"], one["listens"]) for one in sockets] == [(packets, 0), (stream, 0)], descriptors
     assert not [one for one in descriptors if one["is"].endswith(".log")], descriptors
 
 
@@ -190,6 +222,57 @@ def test_a_process_left_behind_does_not_reach_later_requests_descriptors(space):
     answer = served.get(flags + "$was = $c->fcntl(0, 3); touch(\"$data/go\"); while (!file_exists(\"$data/done\")) { clearstatcache(); usleep(10000); }"
                         " echo json_encode([$was & 02000, $c->fcntl(0, 3) & 02000]);")
     assert json.loads(answer.text) == [0, 0], answer
+
+
+@on_kernel
+def test_a_process_left_behind_gets_no_later_connection(space):
+    """What used to happen: the way on which a child got its connections was open in it too, and so was a connection that was kept."""
+    served = Served(space, LwcFpm).prepare(children=1, ini={"ffi.enable": "1"}).start()
+    staying = served.script("""
+        $c = FFI::cdef('int fork(void); int setsid(void); int waitpid(int, int *, int); void _exit(int); int usleep(unsigned);
+                        long recv(int, void *, unsigned long, int); long syscall(long, ...);');
+        $data = ini_get('sys_temp_dir');
+        if (!($p = $c->fork())) {
+            $c->setsid();
+            if ($c->fork()) $c->_exit(0);
+            $byte = FFI::new('char[1]');
+            $files = FFI::new('struct { unsigned short what, how; unsigned flags; unsigned long start, end; }');
+            [$files->what, $files->how, $files->end] = [2, 1, 1023];
+            while (!file_exists("$data/go")) {
+                clearstatcache();
+                for ($fd = 0; $fd < 100; $fd++) {
+                    if ($c->recv($fd, $byte, 1, 0x42) > 0) touch("$data/received");
+                    if ($c->syscall(603, $fd, FFI::addr($files), 1, 24) >= 0) touch("$data/overlaid");
+                }
+                touch("$data/ready");
+            }
+            file_put_contents("$data/done", 'x');
+            $c->_exit(0);
+        }
+        $c->waitpid($p, null, 0);
+        while (!file_exists("$data/ready")) { clearstatcache(); usleep(1000); }
+        echo getmypid();""")
+    later = served.script("usleep(20000); echo getmypid();")
+    with served.connect() as connection:
+        connection.send_request(served.params(staying), keep=True)
+        worker = connection.read_response().text
+        with pytest.raises((ConnectionClosed, OSError)):  # it is not kept
+            connection.send_request(served.params(later), keep=True)
+            connection.read_response()
+    assert {served.get(later, body=b"x" * 100).text for _ in range(10)} == {worker}
+    served.file("go").touch()
+    served.wait_for_file("done")
+    assert not served.file("received").exists()
+    assert not served.file("overlaid").exists()
+
+
+@on_kernel
+def test_calls_that_reach_beyond_the_request_are_refused(open_pool):
+    """To the priority of whoever has the same user, to the master's children, and to itself in a way that no context contains."""
+    answer = open_pool.get(NATIVE_CALLS + """
+        $pidfd = $syscall(434, getmypid(), 0);
+        echo json_encode([$syscall(141, 2, 0), $syscall(56, 0x8000 | SIGCHLD, 0), $syscall(435, 0, 0), $syscall(424, $pidfd, SIGKILL)]);""")
+    assert json.loads(answer.text) == [-errno.EPERM, -errno.EPERM, -errno.ENOSYS, -errno.EPERM], answer
 
 
 @on_kernel

@@ -56,6 +56,9 @@ struct Outcome {
   };
   End end = End::Done;
   int status = 0;
+  /// The request has made processes, and they may have its connection. Only set by engines that
+  /// see every way to make one.
+  bool started_processes = false;
 };
 
 /// The daemon's side, called by an engine in the server's own context: never inside a child.
