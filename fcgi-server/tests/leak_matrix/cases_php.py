@@ -148,8 +148,8 @@ php.line("PHP_VALUE of the request before") \
     .add("PHP_ADMIN_VALUE disable_functions", "", "function_exists('strrev') && strrev('ab') === 'ba'",
          params={"PHP_ADMIN_VALUE": "disable_functions=strrev"})
 php.line("spl_autoload order") \
-    .add("autoload order", "spl_autoload_register(fn ($c) => null, true, true); spl_autoload_register('spl_autoload');",
-         "count(spl_autoload_functions())") \
+    .add("autoload order", "spl_autoload_unregister('first_loader'); spl_autoload_register('first_loader');",
+         "spl_autoload_functions()") \
     .add("spl_autoload_extensions", "spl_autoload_extensions('.leaked');", "spl_autoload_extensions()")
 php.line("PDO persistent").add(
     "PDO persistent", "persistent_db()->exec('create table if not exists leaked (a)');",

@@ -21,6 +21,8 @@ process.line("open files and offsets") \
     .add("descriptor replaced", "libc()->dup2(libc()->open('/etc/passwd', 0, 0), 0);", "readlink('/proc/self/fd/0')") \
     .add("flags of an inherited descriptor", "libc()->fcntl(0, 4, libc()->fcntl(0, 3, 0) | 02000);",
          "libc()->fcntl(0, 3, 0) & 02000", fresh_first=True) \
+    .add("offset of an inherited descriptor", "libc()->lseek(opcache_lock(), 77, 0);", "libc()->lseek(opcache_lock(), 0, 1)",
+         fresh_first=True) \
     .add("close-on-exec of an inherited descriptor", "libc()->fcntl(0, 2, 1);", "libc()->fcntl(0, 1, 0)")
 process.line("temp files").add("tmpfile", "$GLOBALS['t'] = tmpfile(); fwrite($GLOBALS['t'], 'x');",
                                "count(glob(scratch() . '/php*'))")
@@ -65,6 +67,8 @@ process.line("nice") \
          " libc()->sched_setaffinity(0, 128, FFI::addr($set));", "affinity()") \
     .add("process name", "name_process('leaked');",
          "str_contains(file_get_contents('/proc/self/comm'), 'leaked')") \
+    .add("timer slack", "file_put_contents('/proc/self/timerslack_ns', '5000000');",
+         "file_get_contents('/proc/self/timerslack_ns')") \
     .add("no_new_privs", "libc()->prctl(38, 1, 0, 0, 0);", "status_line('NoNewPrivs')") \
     .add("subreaper", "libc()->prctl(36, 1, 0, 0, 0);", "subreaper()") \
     .add("thread", "$id = FFI::new('unsigned long'); libc()->pthread_create(FFI::addr($id), null,"
