@@ -10,25 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import LwcFpm, NotReady, lwc_binary
+from harness import NotReady, lwc_binary
 from harness.processes import descendants_of, end_with_parent, wait_until
 from harness.seccomp import SYS_USERFAULTFD, refuse
 
 from .busy import status, wait_for_status
+from .probing import HERE, probe
 from .served import PATIENCE
 
 ENGINE = os.environ.get("LWC_ENGINE", "auto")
 UNPRIVILEGED = {"user": "www-data", "group": "www-data", "extra_groups": []}
-
-
-def probe(**more):
-    """lwc-fpm --probe: engine, (whether it can work here, what is said about it)."""
-    output = subprocess.run([lwc_binary(), "--probe"], check=True, capture_output=True, text=True, **more).stdout
-    rows = (re.match(r"(\w+) +(yes|no) +(.*)", line) for line in output.splitlines())
-    return {row[1]: (row[2] == "yes", row[3]) for row in rows if row}
-
-
-HERE = probe()
 # Debian 12's kernel has them, this one may not: then rollback stands and falls with userfaultfd.
 HAS_SOFT_DIRTY = probe(preexec_fn=lambda: refuse(SYS_USERFAULTFD))["rollback"][0]
 KERNEL = ENGINE == "kernel" or (ENGINE == "auto" and HERE["kernel"][0])

@@ -17,6 +17,7 @@ from harness.daemons import PHP_INI, USER
 from harness.fastcgi import Connection
 from harness.processes import become_subreaper, children_of, wait_until
 
+from .probing import HERE
 from .served import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -91,6 +92,9 @@ def test_chroot(fresh):
     fresh.start(1, settings={"chroot": str(inside), "chdir": "/srv"}, lwc={"engine": "auto"})
     answer = fresh.get("/srv/page.php")
     assert answer.text == '/srv [".","..","srv"] /srv/page.php'
+    if fresh.is_ours and not HERE["kernel"][0]:  # that one needs no /proc
+        log = fresh.wait_for_log("NOTICE: [pool www] snapshot engine: fork, ")
+        assert re.search(r"snapshot engine: fork, .*; rollback: .*/proc/self/pagemap cannot be opened", log), log
 
 
 def test_acl_of_the_socket(fresh):
