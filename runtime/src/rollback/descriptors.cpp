@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "listing.hpp"
 #include "process_state.hpp"
 #include "state.hpp"
 
@@ -16,43 +17,11 @@ namespace {
 
 constexpr int kVaultAbove = 512;  // where duplicates are kept, if the limit allows
 
-struct DirectoryEntry {  // linux_dirent64
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;
-  char name[1];
-};
-
-int parse_number(const char* text) {
-  int value = 0;
-  for (; *text >= '0' && *text <= '9'; ++text) {
-    value = value * 10 + (*text - '0');
-  }
-  return value;
-}
-
 /// Calls visit(fd) for every open descriptor except the one that the listing itself uses.
 template <typename Visit>
 long for_each_open_fd(char* buffer, std::size_t size, Visit visit) {
-  long directory = gate(SYS_open, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) {
-    return directory;
-  }
-  long got = 0;
-  long result = 0;
-  while (result >= 0 && (got = gate(SYS_getdents64, directory, buffer, size)) > 0) {
-    for (long at = 0; at < got && result >= 0;) {
-      auto* entry = reinterpret_cast<DirectoryEntry*>(buffer + at);
-      at += entry->length;
-      int fd = parse_number(entry->name);
-      if (entry->name[0] != '.' && fd != directory) {
-        result = visit(fd);
-      }
-    }
-  }
-  gate(SYS_close, directory);
-  return got < 0 ? got : result;
+  return for_each_number("/proc/self/fd", buffer, size,
+                         [&](int fd, int own) -> long { return fd != own ? visit(fd) : 0; });
 }
 
 }  // namespace
@@ -149,16 +118,7 @@ ProcessState::Reopened ProcessState::reopened(const struct stat& status, bool fo
 // lock:   1: POSIX  ADVISORY  READ 4711 08:01:131 0 EOF
 void ProcessState::capture_locks(BaseFd& base) {
   char path[32] = "/proc/self/fdinfo/";
-  char digits[12];
-  int length = 0;
-  int rest = base.fd;
-  do {
-    digits[length++] = static_cast<char>('0' + rest % 10);
-    rest /= 10;
-  } while (rest != 0);
-  for (int at = 18; length > 0;) {
-    path[at++] = digits[--length];
-  }
+  put_number(path + 18, base.fd, "");
   long file = gate(SYS_open, path, O_RDONLY | O_CLOEXEC);
   long got = file < 0 ? 0 : gate(SYS_read, file, buffer_, sizeof buffer_ - 1);
   gate(SYS_close, file);

@@ -13,6 +13,7 @@
 
 #include "copy.hpp"
 #include "handlers.hpp"
+#include "listing.hpp"
 #include "state.hpp"
 
 namespace lwc::rollback {
@@ -108,7 +109,31 @@ bool ProcessState::stop_activity(State& state) {
       gate(SYS_setitimer, i, &itimers_[i], nullptr);
     }
   }
-  return (journal.touched & kTouchedChildren) == 0 || end_children(state);
+  // Of a process that is given up nothing may go on, and not every call of it was seen: those of
+  // threads, and all after a thread was made.
+  const bool may_have = (journal.touched & kTouchedChildren) != 0 || journal.tainted;
+  return !may_have || end_children(state);
+}
+
+// Returns how many there were, or -errno.
+long ProcessState::kill_children_of(int thread) {
+  char path[48] = "/proc/self/task/";
+  put_number(path + 16, thread, "/children");
+  long fd = gate(SYS_open, path, O_RDONLY | O_CLOEXEC);
+  long got = fd < 0 ? fd : gate(SYS_read, fd, buffer_, sizeof buffer_);
+  gate(SYS_close, fd);
+  long killed = 0;
+  int pid = 0;
+  for (long i = 0; i < got; ++i) {
+    if (buffer_[i] >= '0' && buffer_[i] <= '9') {
+      pid = pid * 10 + (buffer_[i] - '0');
+    } else if (pid != 0) {
+      gate(SYS_kill, pid, SIGKILL);
+      ++killed;
+      pid = 0;
+    }
+  }
+  return got < 0 ? got : killed;
 }
 
 bool ProcessState::end_children(State& state) {
@@ -116,25 +141,26 @@ bool ProcessState::end_children(State& state) {
     state.journal.taint("children, beside those of the snapshot");
     return false;
   }
+  // Children of threads that go on making new ones are not waited for for ever.
+  constexpr int kMostTries = 10000;
+  const int self = static_cast<int>(gate(SYS_gettid));
   siginfo_t info{};
-  while (gate(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | __WALL, nullptr) != -ECHILD) {
-    long fd = gate(SYS_open, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-    long got = fd < 0 ? fd : gate(SYS_read, fd, buffer_, sizeof buffer_);
-    gate(SYS_close, fd);
-    if (got < 0) {
-      state.journal.taint("children that cannot be listed");
+  for (int tries = 0;
+       gate(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | __WALL, nullptr) != -ECHILD; ++tries) {
+    long found = kill_children_of(self);
+    if (found == 0) {
+      char threads[1024];
+      for_each_number("/proc/self/task", threads, sizeof threads, [&](int thread, int) -> long {
+        const long more = kill_children_of(thread);
+        found += more > 0 ? more : 0;  // the thread may have ended meanwhile
+        return 0;
+      });
+    }
+    if (found < 0 || tries == kMostTries) {
+      state.journal.taint(found < 0 ? "children that cannot be listed" : "children without end");
       return false;
     }
-    int pid = 0;
-    for (long i = 0; i < got; ++i) {
-      if (buffer_[i] >= '0' && buffer_[i] <= '9') {
-        pid = pid * 10 + (buffer_[i] - '0');
-      } else if (pid != 0) {
-        gate(SYS_kill, pid, SIGKILL);
-        pid = 0;
-      }
-    }
-    if (got > 0) {
+    if (found > 0) {
       gate(SYS_waitid, P_ALL, 0, &info, WEXITED | __WALL, nullptr);
     }
   }

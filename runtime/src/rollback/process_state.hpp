@@ -118,6 +118,7 @@ class ProcessState {
   void restore_signals(State& state);
   void drop_pending_signals(State& state);
   bool end_children(State& state);
+  long kill_children_of(int thread);
 
   FdKind kinds_[kMaxFds] = {};
   BaseFd fds_[kMaxBaseFds];
