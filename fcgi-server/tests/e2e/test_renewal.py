@@ -232,8 +232,27 @@ def test_output_of_the_warm_up_is_reported(lwc):
 
 
 def test_client_that_is_gone_is_this_childs_own(lwc):
-    seen = children(lwc, "[connection_status(), ignore_user_abort()]", "ignore_user_abort(true);")
-    assert seen[0][0] == 0 and seen == [seen[0]] * 4
+    """The child before wrote to a client until it found that nobody is there any more."""
+    code = "[connection_status(), connection_aborted(), ignore_user_abort()]"
+    script = lwc.script(f"""
+        ignore_user_abort(true);
+        lwc_snapshot();
+        if (isset($_GET['leave'])) {{
+            echo 'begun'; flush();
+            while (!connection_aborted()) {{ echo str_repeat('x', 100000); flush(); }}
+            file_put_contents('{lwc.file("gone")}', json_encode({code}));
+        }}
+        echo json_encode({code});
+        """, "front.php")
+    lwc.start(children=1, lwc={"warmup": [script]})
+    for _ in range(3):
+        assert json.loads(lwc.get(script).text) == [0, 0, 1]
+        lwc.file("gone").unlink(missing_ok=True)
+        with lwc.connect() as connection:
+            connection.send_request(lwc.params(script, query="leave=1"))
+            assert b"begun" in connection.read_record().content
+        assert json.loads(lwc.wait_for_file("gone")) == [1, 1, 1]
+    assert json.loads(lwc.get(script).text) == [0, 0, 1]
 
 
 def test_memory_figures(lwc):
@@ -288,13 +307,27 @@ def test_object_ids(lwc):
     assert seen == [True] * 4
 
 
-def test_signals_timers_and_children(lwc):
+def test_signals_timers_limits_threads_and_children(lwc):
     """The child before leaves none of them."""
-    code = """
-        [preg_match_all('/^Sig(?:Blk|Ign|Cgt):.*$/m', file_get_contents('/proc/self/status'), $m) ? $m[0] : null,
-         count(scandir('/proc/self/task')), FFI::cdef('int alarm(unsigned);')->alarm(500),
-         FFI::cdef('void *signal(int, long);')->signal(30, 1) === null]
-        """
-    seen = children(lwc, code, ini={"ffi.enable": "1"})
-    assert [one[2] for one in seen] == [0] * 4
-    assert seen == [seen[0]] * 4
+    script = lwc.script("""
+        $c = FFI::cdef('int alarm(unsigned); void *signal(int, long); int fork(void); int pause(void); void *dlsym(void *, const char *);
+            int waitpid(int, int *, int); int pthread_create(unsigned long *, void *, void *, void *);');
+        lwc_snapshot();
+        $seen = fn () => [preg_match_all('/^Sig(?:Blk|Ign|Cgt):.*$/m', file_get_contents('/proc/self/status'), $m) ? $m[0] : null,
+            count(scandir('/proc/self/task')) - 2, posix_getrlimit()['soft core'], $c->waitpid(-1, null, 1)];
+        echo json_encode([$seen(), $c->alarm(0)]), "\n";
+        $c->signal(30, 1);
+        $c->alarm(500);
+        $thread = FFI::new('unsigned long');
+        $c->pthread_create(FFI::addr($thread), null, $c->dlsym(null, 'pause'), null);
+        if ($c->fork() === 0) while (true) $c->pause();
+        posix_setrlimit(POSIX_RLIMIT_CORE, 0, 0);
+        echo json_encode([$seen(), $c->alarm(0)]);
+        $c->alarm(500);
+        """, "front.php")
+    lwc.start(children=1, settings={"rlimit_core": 4096}, lwc={"warmup": [script]}, ini={"ffi.enable": "1"})
+    answers = [[json.loads(line) for line in lwc.get(script).text.splitlines()] for _ in range(4)]
+    before, after = answers[0]
+    assert before[0][1:] == [1, 4096, -1] and before[1] == 0  # waitpid(): there is no child
+    assert after[0][0] != before[0][0] and after[0][1:] == [2, 0, 0] and after[1] == 500
+    assert answers == [[before, after]] * 4
