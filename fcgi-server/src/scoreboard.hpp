@@ -141,6 +141,8 @@ struct alignas(kPage) PoolBoard {
   std::atomic<std::int64_t> started{0};               ///< seconds since the epoch
   std::atomic<std::uint32_t> log_generation{0};       ///< how often the access log was opened anew
   std::atomic<bool> master_answers{true};  ///< what holders ask; not any more once it reloads
+  std::atomic<bool> keeps_priority{true};  ///< the master may put the processes' priority back
+  std::atomic<std::uint32_t> priority_rounds{0};  ///< how often it has
   std::array<SnapshotEntry, kMaxSnapshots> snapshots;
   std::uint32_t slot_count = 0;
   std::atomic<std::uint32_t> slots_touched{0};  ///< slots from here on were never used

@@ -12,6 +12,7 @@ enum class SlotMessage : std::uint32_t {
   WantSnapshot,    ///< text: the parameters of a request whose script called lwc_snapshot()
   Output,          ///< pid; descriptors: where to read its standard output and error
   NeedLog,         ///< where is the access log, since it was opened anew? Answered by Log
+  LostPriority,    ///< somebody has changed this process's; PoolBoard::priority_rounds answers
   // master -> holder
   Link,    ///< snapshot; descriptor: the sending end of that holder's inbox
   NoLink,  ///< there is no such snapshot (any more)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,12 @@ Outcome from_wait_status(int status) {
     return {Outcome::End::Fault, WTERMSIG(status)};
   }
   return {Outcome::End::Exited, WEXITSTATUS(status)};
+}
+
+// The request before may have changed it for all processes of its user. The server's has been put
+// back.
+bool has_own_priority(pid_t pid) {
+  return ::getpriority(PRIO_PROCESS, static_cast<id_t>(pid)) == ::getpriority(PRIO_PROCESS, 0);
 }
 
 // Gives back what the next request could miss: locks, sockets, semaphores. The process says that it
@@ -74,7 +81,7 @@ Job ForkEngine::serve(Server& server, SnapshotId own) {
       if (child.pid == 0) {
         continue;  // fork failed, and may work now
       }
-      if (!give(child, job)) {
+      if (!has_own_priority(child.pid) || !give(child, job)) {
         ending_.push_back(child.pid);
         continue;
       }

@@ -114,6 +114,7 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
   if (!pair) {
     return pair.error();
   }
+  priority_ = configured_priority();
   pid_t pid = ::fork();
   if (pid < 0) {
     return errno_error("[pool " + config_.name + "] cannot fork the base template");
@@ -124,7 +125,7 @@ Status Pool::start_base(std::chrono::milliseconds pause) {
     inherited_.forget_others(*this);
     ::poll(nullptr, 0, static_cast<int>(pause.count()));
     run_base_template({config_, engine_, listen_fd(), access_log_.get(), *board_,
-                       shown_ != nullptr ? *shown_ : *board_, log_},
+                       shown_ != nullptr ? *shown_ : *board_, log_, priority_},
                       std::move(pair->other));
   }
   Template base;

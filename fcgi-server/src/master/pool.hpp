@@ -178,6 +178,10 @@ class Pool {
   /// `during`: what is added of the request that it was serving.
   void log_exit(const Holder& holder, int status, const std::string& during, ExitReason why) const;
 
+  // pool_priority.cpp
+  int configured_priority() const;
+  void restore_priority();
+
   // pool_end.cpp
   void dismiss_templates();
   void end_latecomer(const TemplateEvent& event);
@@ -199,6 +203,7 @@ class Pool {
   LogChannel& log_;
   ProcessLimit& limit_;
   std::string engine_;
+  int priority_ = 0;  // nice value of the pool's processes
   PoolBoardPtr board_;
   PoolBoard* shown_ = nullptr;
   Inheritance inherited_;

@@ -182,6 +182,9 @@ void Pool::on_slot_message(std::uint32_t index) {
     case SlotMessage::NeedLog:
       answer_log(index);
       break;
+    case SlotMessage::LostPriority:
+      restore_priority();
+      break;
     default:
       break;
   }

@@ -276,6 +276,9 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   options.access = access_options(pool, process.access_fd, board);
   options.access.master = master;
   options.shown_board = &process.shown_board;
+  if ((*engine)->discards_children()) {
+    options.priority = process.priority;
+  }
   auto* worker = new Worker(std::move(options), process.listen_fd, board, log);
   auto* host =
       new ChildHost(*worker, **engine, status::Pages(page_options(pool), process.shown_board), log);

@@ -19,6 +19,7 @@ struct PoolProcess {
   PoolBoard& board;
   PoolBoard& shown_board;  ///< what its status page is about; another pool's for pm.status_listen
   LogChannel& log;
+  int priority;  ///< nice value of all the pool's processes
 };
 
 /// Who serves the pool's requests. Root only where that is allowed.

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,6 +116,31 @@ void Worker::enter_slot(std::uint32_t slot, SnapshotId snapshot, UniqueFd contro
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (Status installed = install_fault_handler(slot_->exchange); !installed) {
     log_.send(php::LogLevel::Warning, options_.pool, installed.error().message);
+  }
+  keep_priority();
+}
+
+// A request can change it for everything that runs as its user (setpriority() by PRIO_USER, a
+// renice that it starts): for this process, what is parked, templates. To lower a nice value takes
+// the master's right.
+void Worker::keep_priority() {
+  constexpr int kRounds = 2;  // one may have begun before
+  for (int round = 0; round < kRounds; ++round) {
+    if (!options_.priority || !board_->keeps_priority ||
+        ::getpriority(PRIO_PROCESS, 0) == *options_.priority) {
+      return;
+    }
+    const std::uint32_t before = board_->priority_rounds;
+    Message lost;
+    lost.kind = static_cast<std::uint32_t>(SlotMessage::LostPriority);
+    if (!send_message(control_.get(), lost, {}, false)) {
+      return;
+    }
+    const std::int64_t until_ns = monotonic_ns() + kAnswerTimeoutMs * kMillisecond;
+    while (board_->master_answers && board_->priority_rounds == before &&
+           monotonic_ns() < until_ns) {
+      ::poll(nullptr, 0, 1);
+    }
   }
 }
 
@@ -297,6 +323,7 @@ void Worker::forget_last_request() {
 }
 
 void Worker::begin_request(Job& job) {
+  keep_priority();
   slot_->exchange.fault.signal = 0;
   slot_->access_size = 0;
   state_->access_logged = false;

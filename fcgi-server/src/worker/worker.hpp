@@ -35,6 +35,7 @@ struct WorkerOptions {
   std::string ping_path;                ///< empty: none
   std::vector<std::string> complaints;  ///< about the configuration, for each worker to make
   AccessOptions access;
+  std::optional<int> priority;       ///< nice value before each request; not set: nobody looks
   PoolBoard* shown_board = nullptr;  ///< what the status page is about
 };
 
@@ -91,6 +92,7 @@ class Worker final : public Server {
   SnapshotId choose_snapshot();
   void forget_last_request();
   void begin_request(Job& job);
+  void keep_priority();
   void drop_connection();
   void delete_uploads();
   void report_end(const Outcome& outcome);

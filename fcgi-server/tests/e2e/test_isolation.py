@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -15,12 +16,14 @@ import pytest
 
 from harness import LwcFpm, Pool, Workspace
 from harness.fastcgi import ConnectionClosed
-from harness.processes import descendants_of
+from harness.processes import children_of, descendants_of, wait_until
 
 from .served import PATIENCE, Served
 
 ENGINE = os.environ.get("LWC_ENGINE", "auto")
 on_kernel = pytest.mark.skipif(ENGINE != "kernel", reason="only engine kernel keeps native code from it")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+not_on_none = pytest.mark.skipif(ENGINE == "none", reason="its requests are not kept from each other")
 HOSTILE = Path(__file__).with_name("hostile.php")
 OWN = "TOPSECRET-own"
 
@@ -106,6 +109,91 @@ def test_signal_to_the_process_group(lwc):
     assert answers == ["answered"], lwc.daemon.logs()
     after = {lwc.get(pid).text for _ in range(20)}
     assert ENGINE != "kernel" or after <= before
+
+
+OF_ITS_OWN = "games"  # a user that nobody else runs as: what is done to its processes is done to this daemon's
+NICER = {"call": "pcntl_setpriority(5, posix_getuid(), PRIO_USER)",
+         "program": "shell_exec('renice -n 5 -u ' . posix_getuid() . ' 2>&1')",
+         "child": "($p = pcntl_fork()) ? pcntl_waitpid($p, $s) : (@pcntl_setpriority(5, posix_getuid(), PRIO_USER) | posix_kill(getmypid(), 9))"}
+
+
+def priority_of(pid):
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[16])
+    except OSError:
+        return None  # has ended
+
+
+def is_worker(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").endswith(b"pool www")
+
+
+def priorities(served):
+    """The nice values of all that the master has started."""
+    return {priority_of(pid) for pid in descendants_of(served.daemon.pid)} - {None}
+
+
+def seen_by_two_workers(served):
+    """What two requests at the same time see as their priority, so those of two workers."""
+    for name in ("held", "go"):
+        served.file(name).unlink(missing_ok=True)
+    holding = served.script("$seen = pcntl_getpriority(); file_put_contents(ini_get('sys_temp_dir') . '/held', 'x');"
+                            " while (!file_exists(ini_get('sys_temp_dir') . '/go')) usleep(1000); echo $seen;")
+    seen = []
+    meanwhile = threading.Thread(target=lambda: seen.append(served.get(holding).text))
+    meanwhile.start()
+    served.wait_for_file("held")
+    seen.append(served.get("echo pcntl_getpriority();").text)
+    served.file("go").touch()
+    meanwhile.join(PATIENCE)
+    return seen
+
+
+@as_root
+@not_on_none
+@pytest.mark.parametrize("configured", [None, 3], ids=["inherited", "configured"])
+@pytest.mark.parametrize("how", NICER)
+def test_priority_of_all_processes_of_the_user(lwc, how, configured):
+    """All of a pool's processes run as one user, so a request can change the priority of each; the templates, too, that new workers are made from."""
+    snapshot = lwc.script("lwc_snapshot(); echo pcntl_getpriority();")
+    settings = {"user": OF_ITS_OWN} | ({"process.priority": configured} if configured else {})
+    lwc.start(children=2, settings=settings, lwc={"warmup": [snapshot]})
+    before = configured or os.getpriority(os.PRIO_PROCESS, 0)
+    assert priorities(lwc) == {before}
+    changing = lwc.script(f"echo json_encode({NICER[how]});")
+
+    answer = lwc.get(changing)
+    assert answer.status == 200
+    if how == "call" and ENGINE in ("rollback", "kernel"):
+        assert answer.text.endswith("false") and priorities(lwc) == {before}  # refused
+    assert seen_by_two_workers(lwc) == [str(before)] * 2, lwc.daemon.logs()
+    assert lwc.get(snapshot).text == str(before)
+    assert wait_until(lambda: priorities(lwc) == {before}, PATIENCE)
+
+    assert lwc.get(changing).status == 200
+    workers = [pid for pid in children_of(lwc.daemon.pid) if is_worker(pid)]
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not set(workers) & set(descendants_of(lwc.daemon.pid)), PATIENCE)
+    assert seen_by_two_workers(lwc) == [str(before)] * 2, lwc.daemon.logs()
+    assert lwc.get(snapshot).text == str(before)
+    assert wait_until(lambda: priorities(lwc) == {before}, PATIENCE)
+
+
+@as_root
+@not_on_none
+def test_priority_that_cannot_be_put_back(lwc):
+    """To lower a nice value takes root's rights. Without them the pool goes on with what it has, and the log says so once."""
+    lwc.data.parent.chmod(0o777)
+    lwc.prepare(children=2, settings={"listen.owner": OF_ITS_OWN, "listen.group": OF_ITS_OWN})
+    lwc.daemon.process_options = {"user": OF_ITS_OWN, "group": OF_ITS_OWN, "extra_groups": []}
+    lwc.start()
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    for _ in range(3):
+        assert lwc.get(f"echo json_encode({NICER['program']});").status == 200
+        assert seen_by_two_workers(lwc) == [str(before + 5)] * 2
+    said = f"a request has changed the priority of the pool's processes. It cannot be put back to {before} without the right to: Permission denied"
+    assert lwc.wait_for_log(said).count("has changed the priority") == 1
 
 
 def test_other_pools_configuration_is_not_in_memory(open_pool):

@@ -166,6 +166,7 @@ void* lwc_mmap64(void* at, Size size, int prot, int flags, int fd, long offset)
 void* lwc_mremap(void* at, Size old_size, Size size, int flags, ...) LWC_REPLACES("mremap");
 int lwc_dup2(int fd, int wanted) LWC_REPLACES("dup2");
 char* lwc_getcwd(char* to, Size size) LWC_REPLACES("getcwd");
+int lwc_getpriority(int which, unsigned who) LWC_REPLACES("getpriority");
 int lwc_getentropy(void* to, Size size) LWC_REPLACES("getentropy");
 int lwc_sigaction(int signal, const struct sigaction* action, struct sigaction* old)
     LWC_REPLACES("sigaction");
@@ -195,6 +196,7 @@ LWC_LISTED(lwc_mmap64, "mmap64")
 LWC_LISTED(lwc_mremap, "mremap")
 LWC_LISTED(lwc_dup2, "dup2")
 LWC_LISTED(lwc_getcwd, "getcwd")
+LWC_LISTED(lwc_getpriority, "getpriority")
 LWC_LISTED(lwc_getentropy, "getentropy")
 LWC_LISTED(lwc_sigaction, "sigaction")
 LWC_LISTED(lwc_system, "system")
@@ -258,6 +260,10 @@ void* lwc_mremap(void* at, Size old_size, Size size, int flags, ...) {
 }
 int lwc_dup2(int fd, int wanted) {
   return static_cast<int>(call(SYS_dup2, fd, wanted));
+}
+int lwc_getpriority(int which, unsigned who) {
+  const long result = call(SYS_getpriority, which, who);
+  return static_cast<int>(result < 0 ? result : 20 - result);  // the kernel gives 1 to 40
 }
 
 int lwc_getentropy(void* to, Size size) {
