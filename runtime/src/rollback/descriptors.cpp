@@ -20,8 +20,9 @@ constexpr int kVaultAbove = 512;  // where duplicates are kept, if the limit all
 /// Calls visit(fd) for every open descriptor except the one that the listing itself uses.
 template <typename Visit>
 long for_each_open_fd(char* buffer, std::size_t size, Visit visit) {
-  return for_each_number("/proc/self/fd", buffer, size,
-                         [&](int fd, int own) -> long { return fd != own ? visit(fd) : 0; });
+  const long own = gate(SYS_open, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return for_each_number(own, buffer, size,
+                         [&](int fd) -> long { return fd != own ? visit(fd) : 0; });
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ constexpr int kSyscallLength = 2;
 /// made from inside a signal handler.
 void run_natively(State& state, greg_t* registers, const char* why, long number) {
   state.journal.taint(why, number);
+  state.journal.touched |= kTouchedUnseen;
   state.selector = 0;
   registers[REG_RIP] -= kSyscallLength;
   registers[REG_RAX] = number;
@@ -103,8 +104,19 @@ bool in_child(const State& state) {
          gate(SYS_getpid) == state.pid;
 }
 
+/// A thread that the request has made, and the process is given up for.
+bool in_other_thread(const State& state) {
+  return gate(SYS_getpid) == state.pid && gate(SYS_gettid) != state.pid;
+}
+
 void on_fault(int signal, siginfo_t* info, void* context) {
   State& state = *g_state;
+  if (in_other_thread(state)) {
+    if (in_child(state)) {
+      gate(SYS_tgkill, state.pid, state.pid, signal);  // who took the snapshot can go back to it
+    }
+    gate(SYS_exit, 0);
+  }
   if (in_child(state)) {
     if (state.faulted != nullptr && !state.reporting) {
       state.reporting = true;  // a second fault, in the unwinder say, is not looked into
@@ -124,6 +136,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 
 void on_deadline(int, siginfo_t*, void*) {
   const State& state = *g_state;
+  if (in_other_thread(state)) {
+    gate(SYS_exit, 0);  // ProcessState::end_threads()
+  }
   if (in_child(state) &&
       (state.is_limited == nullptr || state.is_limited(state.is_limited_argument))) {
     end_child(Ending::TimedOut, 0);

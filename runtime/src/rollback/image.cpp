@@ -223,4 +223,33 @@ bool Image::unmap_what_is_new() const {
   return same && seen == wanted;
 }
 
+void Image::find_changes(Journal& journal) const {
+  const long count = read_mappings(mappings_, kMaxRegions, buffer_, kMapsBuffer);
+  long next = 0;  // first mapping that does not end before `at`
+  for (std::size_t i = 0; i < region_count_; ++i) {
+    const Region& region = regions_[i];
+    for (std::uintptr_t at = region.range.begin; at < region.range.end;) {
+      while (next < count && mappings_[next].range.end <= at) {
+        ++next;
+      }
+      Range part{at, region.range.end};
+      const bool there = next < count && mappings_[next].range.contains(at);
+      if (there) {
+        part = part.intersect(mappings_[next].range);
+        if (mappings_[next].protection != region.protection) {
+          journal.reprotected.add(part);
+        }
+      } else {
+        if (next < count && mappings_[next].range.begin < part.end) {
+          part.end = mappings_[next].range.begin;
+        }
+        if (region.tracked) {
+          journal.lost.add(part);
+        }
+      }
+      at = part.end;
+    }
+  }
+}
+
 }  // namespace lwc::rollback

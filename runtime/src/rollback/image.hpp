@@ -10,6 +10,7 @@
 
 namespace lwc::rollback {
 
+struct Journal;
 struct State;
 class PristineStore;
 
@@ -67,6 +68,9 @@ class Image {
   /// Undoes, comparing the process's mappings with the image. False: a mapping of the image itself
   /// has changed.
   bool unmap_what_is_new() const;
+  /// What is missing of the image goes to `lost`, what has another protection to `reprotected`, as
+  /// far as it can be made again.
+  void find_changes(Journal& journal) const;
   /// The kernel's own writes to the thread's rseq area, which restore() must leave alone.
   void set_rseq(Range area) { rseq_ = area; }
 

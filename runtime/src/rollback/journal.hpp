@@ -61,6 +61,7 @@ enum Touched : std::uint32_t {
   kTouchedHeap = 1u << 14,
   kTouchedMaps = 1u << 15,  // some call changed the address space
   kTouchedTimerSlack = 1u << 16,
+  kTouchedUnseen = 1u << 17,  // calls were made that nobody watched
 };
 
 struct Journal {

@@ -28,11 +28,10 @@ inline int parse_number(const char* text) {
   return value;
 }
 
-/// Calls visit(number, directory) until one is negative, which is then the result. `directory` is
-/// the descriptor that the listing itself uses.
+/// Calls visit(number) until one is negative, which is then the result. `directory` is what
+/// opening it gave, and is closed.
 template <typename Visit>
-long for_each_number(const char* path, char* buffer, std::size_t size, Visit visit) {
-  long directory = gate(SYS_open, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+long for_each_number(long directory, char* buffer, std::size_t size, Visit visit) {
   if (directory < 0) {
     return directory;
   }
@@ -43,7 +42,7 @@ long for_each_number(const char* path, char* buffer, std::size_t size, Visit vis
       auto* entry = reinterpret_cast<DirectoryEntry*>(buffer + at);
       at += entry->length;
       if (entry->name[0] != '.') {
-        result = visit(parse_number(entry->name), static_cast<int>(directory));
+        result = visit(parse_number(entry->name));
       }
     }
   }

@@ -26,6 +26,14 @@ long ProcessState::capture(State& state, const char** what) {
   }
   cwd_ = static_cast<int>(fd);
   set_engine_fd(cwd_);
+  // Kept open: after a chroot() there is no /proc.
+  *what = "threads";
+  fd = gate(SYS_open, "/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return fd;
+  }
+  tasks_ = static_cast<int>(fd);
+  set_engine_fd(tasks_);
   umask_ = gate(SYS_umask, 0);
   gate(SYS_umask, umask_);
   personality_ = gate(SYS_personality, 0xffffffff);
@@ -111,15 +119,43 @@ bool ProcessState::stop_activity(State& state) {
   }
   // Of a process that is given up nothing may go on, and not every call of it was seen: those of
   // threads, and all after a thread was made.
+  if (journal.tainted) {
+    end_threads(state);
+  }
   const bool may_have = (journal.touched & kTouchedChildren) != 0 || journal.tainted;
   return !may_have || end_children(state);
 }
 
+long ProcessState::open_tasks() const {
+  return gate(SYS_openat, tasks_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+// Before their stacks are unmapped. One that has blocked the signal stays, and may take the process
+// with it: that is given up anyway.
+void ProcessState::end_threads(const State& state) {
+  constexpr int kMostTries = 100;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    int others = 0;
+    for_each_number(open_tasks(), buffer_, sizeof buffer_, [&](int thread) -> long {
+      if (thread != state.pid) {
+        ++others;
+        gate(SYS_tgkill, state.pid, thread, kDeadlineSignal);
+      }
+      return 0;
+    });
+    if (others == 0) {
+      return;
+    }
+    const timespec nap{0, 200000};
+    gate(SYS_nanosleep, &nap, nullptr);
+  }
+}
+
 // Returns how many there were, or -errno.
 long ProcessState::kill_children_of(int thread) {
-  char path[48] = "/proc/self/task/";
-  put_number(path + 16, thread, "/children");
-  long fd = gate(SYS_open, path, O_RDONLY | O_CLOEXEC);
+  char path[24];
+  put_number(path, thread, "/children");
+  long fd = gate(SYS_openat, tasks_, path, O_RDONLY | O_CLOEXEC);
   long got = fd < 0 ? fd : gate(SYS_read, fd, buffer_, sizeof buffer_);
   gate(SYS_close, fd);
   long killed = 0;
@@ -150,7 +186,7 @@ bool ProcessState::end_children(State& state) {
     long found = kill_children_of(self);
     if (found == 0) {
       char threads[1024];
-      for_each_number("/proc/self/task", threads, sizeof threads, [&](int thread, int) -> long {
+      for_each_number(open_tasks(), threads, sizeof threads, [&](int thread) -> long {
         const long more = kill_children_of(thread);
         found += more > 0 ? more : 0;  // the thread may have ended meanwhile
         return 0;

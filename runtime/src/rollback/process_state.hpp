@@ -117,8 +117,10 @@ class ProcessState {
   bool restore_misc(State& state);
   void restore_signals(State& state);
   void drop_pending_signals(State& state);
+  void end_threads(const State& state);
   bool end_children(State& state);
   long kill_children_of(int thread);
+  long open_tasks() const;
 
   FdKind kinds_[kMaxFds] = {};
   BaseFd fds_[kMaxBaseFds];
@@ -129,6 +131,7 @@ class ProcessState {
   std::size_t lock_count_ = 0;
   int vault_start_ = 0;
   int cwd_ = -1;
+  int tasks_ = -1;  // /proc/self/task
   long umask_ = 0;
   long personality_ = 0;
   long timer_slack_ = 0;

@@ -29,7 +29,8 @@ void unmap_fresh(State& state) {
   if (broken) {
     journal.taint("ended while its mappings were changing");
   }
-  if ((journal.touched & kTouchedHeap) != 0 || unknown || broken) {
+  const bool unseen = (journal.touched & kTouchedUnseen) != 0;
+  if ((journal.touched & kTouchedHeap) != 0 || unknown || broken || unseen) {
     gate(SYS_brk, state.image.program_break().begin);
   }
   if (!unknown && !broken) {
@@ -96,6 +97,10 @@ void restore_memory(State& state) {
   Journal& journal = state.journal;
   state.tracker.look();
   unmap_fresh(state);
+  // The process is given up, but has to come back to its server, to say so.
+  if ((journal.touched & kTouchedUnseen) != 0) {
+    state.image.find_changes(journal);
+  }
   bool changed = !journal.lost.empty() || !journal.dropped.empty() ||
                  !journal.reprotected.empty() || (journal.touched & kTouchedUnknownMaps) != 0 ||
                  journal.fresh.overflowed();

@@ -158,8 +158,15 @@ long watch_memory_call(State& state, const Call& call) {
       case SYS_mremap:
         remap(state, call, address);
         break;
-      case SYS_mprotect:
       case SYS_pkey_mprotect:
+        if (args[3] != -1) {  // which mprotect() leaves as it is
+          state.image.for_each_in(range_of(args[0], args[1]), [&](const Region&, Range) {
+            journal.taint("a protection key for memory of the snapshot");
+          });
+        }
+        reprotect(state, range_of(args[0], args[1]), args[2]);
+        break;
+      case SYS_mprotect:
         reprotect(state, range_of(args[0], args[1]), args[2]);
         break;
       case SYS_madvise:
