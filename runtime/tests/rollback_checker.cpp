@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace lwc::test {
 namespace {
@@ -40,6 +42,24 @@ std::string hex(std::uint64_t value) {
 
 constexpr std::uint64_t kPage = 4096;
 
+/// VmFlags without those in which a process that is as before may differ.
+std::string telling_flags(const std::string& line) {
+  static const std::set<std::string> kMayDiffer{
+      "ac",        // accounted for: memory that was writable at some time
+      "nh",        // no huge pages: the tracker's advice
+      "sd",        // written since the marks were taken back
+      "um", "uw",  // watched by userfaultfd: the tracker's mechanism
+  };
+  std::stringstream flags(line);
+  std::string kept;
+  for (std::string flag; flags >> flag;) {
+    if (!kMayDiffer.contains(flag)) {
+      kept += " " + flag;
+    }
+  }
+  return kept;
+}
+
 }  // namespace
 
 ProcessPicture ProcessPicture::take(pid_t pid, const Exempt& exempt) {
@@ -51,32 +71,48 @@ ProcessPicture ProcessPicture::take(pid_t pid, const Exempt& exempt) {
   return picture;
 }
 
+// smaps has what maps has, and below each mapping its flags, of which most are what was advised.
 void ProcessPicture::read_maps(pid_t pid, const Exempt& exempt) {
-  std::ifstream file(proc(pid, "maps"));
+  std::ifstream file(proc(pid, "smaps"));
+  Mapping mapping{};
   for (std::string line; std::getline(file, line);) {
-    Mapping mapping;
-    char dash = 0;
-    std::stringstream text(line);
-    text >> std::hex >> mapping.begin >> dash >> mapping.end;
-    if (mapping.begin >= exempt.arena_begin && mapping.end <= exempt.arena_end) {
-      continue;
+    if (std::isupper(static_cast<unsigned char>(line[0])) == 0) {
+      add_mapping(mapping, exempt);
+      mapping = Mapping{};
+      char dash = 0;
+      std::stringstream text(line);
+      text >> std::hex >> mapping.begin >> dash >> mapping.end;
+      std::getline(text, mapping.attributes);
+      mapping.attributes.erase(mapping.attributes.find_last_not_of(' ') + 1);
+    } else if (line.starts_with("VmFlags:")) {
+      mapping.flags = telling_flags(line.substr(line.find(':') + 1));
+    } else if (line.starts_with("ProtectionKey:")) {
+      mapping.flags = line + mapping.flags;
     }
-    std::getline(text, mapping.attributes);
-    mapping.attributes.erase(mapping.attributes.find_last_not_of(' ') + 1);
-    // Memory is mapped from the snapshot's copy, and after a request that has unmapped it no more.
-    // Which of the two nobody can tell from what is in it.
-    if (mapping.attributes[4] == 'p' &&
-        mapping.attributes.find("/memfd:lwc-snapshot") != std::string::npos) {
-      mapping.attributes = mapping.attributes.substr(0, 5) + " 00000000 00:00 0";
-    }
-    // What the kernel merges or not is not a difference.
-    if (!maps_.empty() && maps_.back().end == mapping.begin &&
-        maps_.back().attributes == mapping.attributes &&
-        mapping.attributes.find(" 00:00 0") != std::string::npos) {
-      maps_.back().end = mapping.end;
-    } else {
-      maps_.push_back(mapping);
-    }
+  }
+  add_mapping(mapping, exempt);
+}
+
+void ProcessPicture::add_mapping(Mapping mapping, const Exempt& exempt) {
+  if (mapping.end == 0 ||
+      (mapping.begin >= exempt.arena_begin && mapping.end <= exempt.arena_end)) {
+    return;
+  }
+  // Memory is mapped from the snapshot's copy, and after a request that has unmapped it no more.
+  // Which of the two nobody can tell from what is in it. That of the program break has a name only
+  // if it is not the copy; where the break is is asked for otherwise.
+  const bool is_copy = mapping.attributes[4] == 'p' &&
+                       mapping.attributes.find("/memfd:lwc-snapshot") != std::string::npos;
+  if (is_copy || mapping.attributes.ends_with("[heap]")) {
+    mapping.attributes = mapping.attributes.substr(0, 5) + " 00000000 00:00 0";
+  }
+  // What the kernel merges or not is not a difference.
+  if (!maps_.empty() && maps_.back().end == mapping.begin &&
+      maps_.back().attributes == mapping.attributes && maps_.back().flags == mapping.flags &&
+      mapping.attributes.find(" 00:00 0") != std::string::npos) {
+    maps_.back().end = mapping.end;
+  } else {
+    maps_.push_back(std::move(mapping));
   }
 }
 
@@ -154,13 +190,13 @@ std::vector<std::string> ProcessPicture::differences_from(const ProcessPicture& 
   for (const Mapping& mapping : maps_) {
     if (std::find(before.maps_.begin(), before.maps_.end(), mapping) == before.maps_.end()) {
       all.push_back("mapping is new: " + hex(mapping.begin) + "-" + hex(mapping.end) +
-                    mapping.attributes);
+                    mapping.attributes + " flags:" + mapping.flags);
     }
   }
   for (const Mapping& mapping : before.maps_) {
     if (std::find(maps_.begin(), maps_.end(), mapping) == maps_.end()) {
       all.push_back("mapping is gone: " + hex(mapping.begin) + "-" + hex(mapping.end) +
-                    mapping.attributes);
+                    mapping.attributes + " flags:" + mapping.flags);
     }
   }
   for (const auto& [begin, contents] : memory_) {

@@ -28,11 +28,13 @@ class ProcessPicture {
 
  private:
   struct Mapping {
-    std::uint64_t begin, end;
+    std::uint64_t begin = 0, end = 0;
     std::string attributes;  // permissions, offset, device, inode, path
+    std::string flags;       // protection key and VmFlags
     bool operator==(const Mapping&) const = default;
   };
   void read_maps(pid_t pid, const Exempt& exempt);
+  void add_mapping(Mapping mapping, const Exempt& exempt);
   void read_memory(pid_t pid, const Exempt& exempt);
   void read_fds(pid_t pid);
   void read_facts(pid_t pid);

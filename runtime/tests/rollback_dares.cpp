@@ -2,6 +2,7 @@
 #include "rollback_dares.hpp"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/rseq.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -30,20 +33,28 @@ namespace lwc::test {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+// Newer than libc's headers.
+constexpr int kPopulateWrite = 23;
+constexpr int kCollapse = 25;
 
-void write_file(const char* path, const char* text) {
-  if (int fd = ::open(path, O_WRONLY); fd >= 0) {
-    [[maybe_unused]] ssize_t wrote = ::write(fd, text, std::strlen(text));
-    ::close(fd);
-  }
+long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  return ::syscall(number, a, b, c, d, e, f);
 }
 
-void write_memory_through(const std::string& path, char* at) {
-  if (int fd = ::open(path.c_str(), O_RDWR); fd >= 0) {
-    [[maybe_unused]] ssize_t wrote =
-        ::pwrite(fd, "attack", 6, static_cast<off_t>(reinterpret_cast<std::uintptr_t>(at)));
-    ::close(fd);
-  }
+long address(const void* at) {
+  return static_cast<long>(reinterpret_cast<std::uintptr_t>(at));
+}
+
+bool write_file(const char* path, const char* text) {
+  const int fd = ::open(path, O_WRONLY);
+  const auto size = static_cast<ssize_t>(std::strlen(text));
+  return fd >= 0 && ::write(fd, text, std::strlen(text)) == size && ::close(fd) == 0;
+}
+
+bool write_memory_through(const std::string& path, char* at) {
+  const int fd = ::open(path.c_str(), O_RDWR);
+  const auto where = static_cast<off_t>(reinterpret_cast<std::uintptr_t>(at));
+  return fd >= 0 && ::pwrite(fd, "attack", 6, where) == 6 && ::close(fd) == 0;
 }
 
 void* run_thread(void* argument) {
@@ -51,14 +62,58 @@ void* run_thread(void* argument) {
   return nullptr;
 }
 
+bool ended_well(pid_t pid) {
+  int status = 0;
+  return pid > 0 && ::waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 template <typename Action>
-void in_child(Action action) {
+bool in_child(Action action) {
   pid_t pid = ::fork();
   if (pid == 0) {
-    action();
-    ::_exit(0);
+    ::_exit(action() ? 0 : 1);
   }
-  ::waitpid(pid, nullptr, 0);
+  return ended_well(pid);
+}
+
+template <typename Action>
+bool in_clone(long flags, Action action) {
+  const auto pid = static_cast<pid_t>(raw(SYS_clone, flags | SIGCHLD));
+  if (pid == 0) {
+    ::_exit(action() ? 0 : 1);
+  }
+  return ended_well(pid);
+}
+
+/// A process that stays.
+bool leave_child() {
+  pid_t pid = ::fork();
+  while (pid == 0) {
+    ::pause();
+  }
+  return pid > 0;
+}
+
+bool make_thread(void* (*run)(void*), void* argument) {
+  pthread_t thread;
+  return ::pthread_create(&thread, nullptr, run, argument) == 0 &&
+         ::pthread_join(thread, nullptr) == 0;
+}
+
+bool advise(char* at, std::size_t pages, int advice) {
+  return ::madvise(at, pages * kPage, advice) == 0;
+}
+
+/// prctl() refuses some with anything but zeros behind.
+bool control(int what, unsigned long value, unsigned long more = 0) {
+  return ::prctl(what, value, more, 0UL, 0UL) == 0;
+}
+
+bool filter_system_calls() {
+  sock_filter all_allowed[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  const sock_fprog program{1, all_allowed};
+  return control(PR_SET_NO_NEW_PRIVS, 1) &&
+         raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, address(&program)) == 0;
 }
 
 /// The bytes of a message that carries `fd`, to ourselves; the descriptor that arrives.
@@ -87,214 +142,280 @@ int through_a_message(int fd) {
   return arrived;
 }
 
-void keep_alive(int fd) {
+bool keep_alive(int fd) {
   int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  return ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0;
 }
 
-long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
-  return ::syscall(number, a, b, c, d, e, f);
+bool own_signals_of(int fd) {
+  return ::fcntl(fd, F_SETOWN, ::getpid()) == 0;
 }
 
-int vfork_and_exit() {
-  if (pid_t pid = ::vfork(); pid == 0) {
+bool vfork_and_exit() {
+  pid_t pid = ::vfork();
+  if (pid == 0) {
     ::_exit(0);
   }
-  return 0;
+  return pid > 0;
 }
 
 struct Dare {
   const char* name;
-  void (*run)();
+  bool (*run)();               ///< has it done what it is named for?
+  bool may_be_refused{false};  ///< depends on the kernel, the processor or the surroundings
+  bool faults{false};          ///< and does not return
 };
 
 DarePlaces& p() {
   return dare_places();
 }
 
-long address(void* at) {
-  return static_cast<long>(reinterpret_cast<std::uintptr_t>(at));
-}
-
 const Dare kDares[] = {
-    {"a thread",
+    {"a thread", [] { return make_thread(run_thread, p().writable); }},
+    {"a child, after a thread",
+     [] { return make_thread(run_thread, p().writable) && leave_child(); }},
+    {"a child of a thread",
      [] {
+       bool left = false;
+       auto leave = [](void* done) -> void* {
+         *static_cast<bool*>(done) = leave_child();
+         ::pause();
+         return nullptr;
+       };
        pthread_t thread;
-       if (::pthread_create(&thread, nullptr, run_thread, p().writable) == 0) {
-         ::pthread_join(thread, nullptr);
+       if (::pthread_create(&thread, nullptr, leave, &left) != 0) {
+         return false;
        }
+       while (!*const_cast<volatile bool*>(&left)) {
+         ::usleep(100);
+       }
+       return true;
      }},
-    {"vfork", [] { vfork_and_exit(); }},
+    {"a thread that faults",
+     [] {
+       auto fault = [](void*) -> void* {
+         *const_cast<volatile int*>(static_cast<int*>(nullptr)) = 1;
+         return nullptr;
+       };
+       pthread_t thread;
+       if (::pthread_create(&thread, nullptr, fault, nullptr) != 0) {
+         return false;
+       }
+       ::pause();
+       return true;
+     },
+     false, true},
+    // Not through libc's functions, which are watched still.
+    {"memory protected, after a thread",
+     [] {
+       return make_thread(run_thread, p().writable) &&
+              raw(SYS_mprotect, address(p().writable), kPage, PROT_READ) == 0;
+     }},
+    {"memory unmapped, after a thread",
+     [] {
+       return make_thread(run_thread, p().writable) &&
+              raw(SYS_munmap, address(p().writable), 2 * kPage) == 0;
+     }},
+    {"break lowered, after a thread",
+     [] {
+       const long end = raw(SYS_brk, 0);
+       const long lower = end - 8 * static_cast<long>(kPage);
+       return make_thread(run_thread, p().writable) && raw(SYS_brk, lower) == lower;
+     }},
+    {"a child, and the root directory changed",
+     [] { return leave_child() && ::chroot("/tmp") == 0; }, true},
+    {"vfork", vfork_and_exit},
     {"clone that shares descriptors",
-     [] {
-       if (raw(SYS_clone, CLONE_FILES | SIGCHLD) == 0) {
-         ::close(p().file);
-         ::_exit(0);
-       }
-       ::wait(nullptr);
-     }},
+     [] { return in_clone(CLONE_FILES, [] { return ::close(p().file) == 0; }); }},
     {"clone that shares the working directory",
-     [] {
-       if (raw(SYS_clone, CLONE_FS | SIGCHLD) == 0) {
-         [[maybe_unused]] int changed = ::chdir("/");
-         ::_exit(0);
-       }
-       ::wait(nullptr);
-     }},
-    {"process group", [] { ::setpgid(0, 0); }},
-    {"session", [] { ::setsid(); }},
+     [] { return in_clone(CLONE_FS, [] { return ::chdir("/") == 0; }); }},
+    {"process group", [] { return ::setpgid(0, 0) == 0; }},
+    {"session", [] { return ::setsid() > 0; }},
     {"read-only memory made writable",
      [] {
-       ::mprotect(p().read_only, kPage, PROT_READ | PROT_WRITE);
+       if (::mprotect(p().read_only, kPage, PROT_READ | PROT_WRITE) != 0) {
+         return false;
+       }
        p().read_only[0] = 1;
+       return true;
      }},
-    {"read-only memory dropped", [] { ::madvise(p().read_only, kPage, MADV_DONTNEED); }},
-    {"advice: random", [] { ::madvise(p().writable, kPage, MADV_RANDOM); }},
-    {"advice: not for children", [] { ::madvise(p().writable, kPage, MADV_DONTFORK); }},
-    {"advice: wiped for children", [] { ::madvise(p().writable, kPage, MADV_WIPEONFORK); }},
-    {"advice: mergeable", [] { ::madvise(p().writable, kPage, MADV_MERGEABLE); }},
-    {"advice: huge pages", [] { ::madvise(p().writable, kPage, MADV_HUGEPAGE); }},
-    {"advice: not in core files", [] { ::madvise(p().writable, kPage, MADV_DONTDUMP); }},
-    {"memory freed when it is needed", [] { ::madvise(p().writable, 4 * kPage, MADV_FREE); }},
-    {"locked memory", [] { ::mlock(p().writable, kPage); }},
-    {"all memory locked", [] { ::mlockall(MCL_CURRENT); }},
-    {"memory policy", [] { raw(SYS_set_mempolicy, 3); }},
+    {"read-only memory dropped", [] { return advise(p().read_only, 1, MADV_DONTNEED); }},
+    {"advice: random", [] { return advise(p().writable, 1, MADV_RANDOM); }},
+    {"advice: sequential", [] { return advise(p().writable, 1, MADV_SEQUENTIAL); }},
+    {"advice: not for children", [] { return advise(p().writable, 1, MADV_DONTFORK); }},
+    {"advice: wiped for children", [] { return advise(p().anonymous, 1, MADV_WIPEONFORK); }},
+    {"advice: mergeable", [] { return advise(p().writable, 1, MADV_MERGEABLE); }, true},
+    {"advice: huge pages", [] { return advise(p().writable, 1, MADV_HUGEPAGE); }, true},
+    {"advice: a huge page now",
+     [] { return advise(p().writable, 4, kCollapse) || errno == EINVAL; }, true},
+    {"advice: not in core files", [] { return advise(p().writable, 1, MADV_DONTDUMP); }},
+    {"advice: soon needed", [] { return advise(p().writable, 4, MADV_WILLNEED); }},
+    {"advice: cold", [] { return advise(p().writable, 4, MADV_COLD); }},
+    {"advice: paged out", [] { return advise(p().writable, 4, MADV_PAGEOUT); }},
+    {"advice: present", [] { return advise(p().writable, 4, kPopulateWrite); }},
+    {"advice on the heap: not for children",
+     [] {
+       auto heap = reinterpret_cast<std::uintptr_t>(p().heap) / kPage * kPage;
+       return advise(reinterpret_cast<char*>(heap), 1, MADV_DONTFORK);
+     }},
+    {"memory freed when it is needed", [] { return advise(p().anonymous, 4, MADV_FREE); }},
+    {"memory that comes back without its advice",
+     [] {
+       return advise(p().writable, 4, MADV_DONTDUMP) && ::munmap(p().writable, 2 * kPage) == 0;
+     }},
+    {"locked memory", [] { return ::mlock(p().writable, kPage) == 0; }},
+    {"all memory locked", [] { return ::mlockall(MCL_CURRENT) == 0; }},
+    {"memory policy",
+     [] {
+       unsigned long first_node = 1;
+       return raw(SYS_set_mempolicy, 2, address(&first_node), 64) == 0;
+     },
+     true},
+    {"memory policy of some pages",
+     [] {
+       unsigned long first_node = 1;
+       return raw(SYS_mbind, address(p().writable), kPage, 2, address(&first_node), 64) == 0;
+     },
+     true},
     {"protection key",
      [] {
        int key = ::pkey_alloc(0, 0);
-       if (key >= 0) {
-         ::pkey_mprotect(p().writable, kPage, PROT_READ | PROT_WRITE, key);
-       }
-     }},
-    {"userfaultfd", [] { raw(SYS_userfaultfd, 1); }},
-    {"/proc/self/mem, data", [] { write_memory_through("/proc/self/mem", p().writable); }},
+       return key >= 0 && ::pkey_mprotect(p().writable, kPage, PROT_READ | PROT_WRITE, key) == 0;
+     },
+     true},
+    {"userfaultfd", [] { return raw(SYS_userfaultfd, 1) >= 0; }, true},
+    {"/proc/self/mem, data", [] { return write_memory_through("/proc/self/mem", p().writable); }},
     {"/proc/self/mem, read-only data",
-     [] { write_memory_through("/proc/self/mem", p().read_only); }},
+     [] { return write_memory_through("/proc/self/mem", p().read_only); }},
     {"/proc/self/mem, code",
      [] {
        auto code = reinterpret_cast<std::uintptr_t>(&prepare_dares);
-       write_memory_through("/proc/thread-self/mem", reinterpret_cast<char*>(code));
+       return write_memory_through("/proc/thread-self/mem", reinterpret_cast<char*>(code));
      }},
     {"process_vm_writev into itself",
      [] {
        char bytes[8] = "attack";
        iovec from{bytes, sizeof bytes};
        iovec to{p().writable, sizeof bytes};
-       ::process_vm_writev(::getpid(), &from, 1, &to, 1, 0);
+       return ::process_vm_writev(::getpid(), &from, 1, &to, 1, 0) == sizeof bytes;
      }},
     {"process_vm_writev by a child",
      [] {
-       in_child([] {
+       return in_child([] {
          char bytes[8] = "attack";
          iovec from{bytes, sizeof bytes};
          iovec to{p().writable + 3 * kPage, sizeof bytes};
-         ::process_vm_writev(::getppid(), &from, 1, &to, 1, 0);
+         return ::process_vm_writev(::getppid(), &from, 1, &to, 1, 0) == sizeof bytes;
        });
      }},
     {"/proc/PID/mem by a child",
      [] {
-       in_child([] {
-         write_memory_through("/proc/" + std::to_string(::getppid()) + "/mem",
-                              p().writable + 2 * kPage);
+       return in_child([] {
+         return write_memory_through("/proc/" + std::to_string(::getppid()) + "/mem",
+                                     p().writable + 2 * kPage);
        });
      }},
     {"ptrace by a child",
      [] {
-       in_child([] {
-         pid_t parent = ::getppid();
-         if (::ptrace(PTRACE_SEIZE, parent, nullptr, nullptr) == 0) {
-           ::ptrace(PTRACE_DETACH, parent, nullptr, nullptr);
-         }
+       return in_child([] {
+         const pid_t parent = ::getppid();
+         int status = 0;
+         return ::ptrace(PTRACE_SEIZE, parent, nullptr, nullptr) == 0 &&
+                ::ptrace(PTRACE_INTERRUPT, parent, nullptr, nullptr) == 0 &&
+                ::waitpid(parent, &status, __WALL) == parent &&
+                ::ptrace(PTRACE_DETACH, parent, nullptr, nullptr) == 0;
        });
      }},
-    {"timer slack", [] { ::prctl(PR_SET_TIMERSLACK, 70000); }},
-    {"death signal", [] { ::prctl(PR_SET_PDEATHSIG, SIGUSR1); }},
-    {"dumpable", [] { ::prctl(PR_SET_DUMPABLE, 0); }},
-    {"reaper of orphans", [] { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }},
-    {"no new privileges", [] { ::prctl(PR_SET_NO_NEW_PRIVS, 1); }},
-    {"secure bits", [] { ::prctl(PR_SET_SECUREBITS, 1); }},
-    {"capabilities kept", [] { ::prctl(PR_SET_KEEPCAPS, 1); }},
-    {"capability given up", [] { ::prctl(PR_CAPBSET_DROP, 25); }},
-    {"no huge pages", [] { ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }},
-    {"machine check policy", [] { ::prctl(PR_MCE_KILL, 1, 1, 0, 0); }},
-    {"seccomp",
+    {"timer slack", [] { return control(PR_SET_TIMERSLACK, 70000); }},
+    {"timer slack, through /proc",
+     [] { return write_file("/proc/self/timerslack_ns", "5000000"); }},
+    {"death signal", [] { return control(PR_SET_PDEATHSIG, SIGUSR1); }},
+    {"dumpable", [] { return control(PR_SET_DUMPABLE, 0); }},
+    {"reaper of orphans", [] { return control(PR_SET_CHILD_SUBREAPER, 1); }},
+    {"no new privileges", [] { return control(PR_SET_NO_NEW_PRIVS, 1); }},
+    {"secure bits", [] { return control(PR_SET_SECUREBITS, 1); }, true},
+    {"capabilities kept", [] { return control(PR_SET_KEEPCAPS, 1); }},
+    {"capability given up", [] { return control(PR_CAPBSET_DROP, 25); }, true},
+    {"no huge pages", [] { return control(PR_SET_THP_DISABLE, 1); }},
+    {"machine check policy", [] { return control(PR_MCE_KILL, 1, 1); }, true},
+    {"seccomp", filter_system_calls},
+    {"rseq",
      [] {
-       ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-       raw(SYS_seccomp, 99);
+       const auto own = reinterpret_cast<std::uintptr_t>(__builtin_thread_pointer()) +
+                        static_cast<std::uintptr_t>(__rseq_offset);
+       return raw(SYS_rseq, static_cast<long>(own), 32, 1, 0x53053053) == 0;
      }},
-    {"rseq", [] { raw(SYS_rseq, 0, 32, 1, 0x53053053); }},
-    {"robust list", [] { raw(SYS_set_robust_list, address(p().writable), 24); }},
-    {"thread id's address", [] { raw(SYS_set_tid_address, address(p().writable)); }},
+    {"robust list", [] { return raw(SYS_set_robust_list, address(p().writable), 24) == 0; }},
+    {"thread id's address", [] { return raw(SYS_set_tid_address, address(p().writable)) > 0; }},
     {"signal stack",
      [] {
        stack_t stack{};
        stack.ss_sp = p().writable;
        stack.ss_size = 3 * kPage;
-       ::sigaltstack(&stack, nullptr);
+       return ::sigaltstack(&stack, nullptr) == 0;
      }},
-    {"I/O priority", [] { raw(SYS_ioprio_set, 1, 0, 3 << 13); }},
+    {"I/O priority", [] { return raw(SYS_ioprio_set, 1, 0, 3 << 13) == 0; }},
     {"scheduling policy",
      [] {
        sched_param none{};
-       ::sched_setscheduler(0, SCHED_BATCH, &none);
+       return ::sched_setscheduler(0, SCHED_BATCH, &none) == 0;
      }},
-    {"session keyring", [] { raw(SYS_keyctl, 1, 0); }},
-    {"user", [] { raw(SYS_setresuid, 65534, 65534, 65534); }},
-    {"group", [] { raw(SYS_setresgid, 65534, -1, -1); }},
-    {"groups", [] { raw(SYS_setgroups, 0, 0); }},
-    {"namespace", [] { ::unshare(CLONE_NEWNS); }},
-    {"descriptors no longer shared", [] { ::unshare(CLONE_FILES); }},
-    {"root directory", [] { [[maybe_unused]] int changed = ::chroot("/tmp"); }},
+    {"session keyring", [] { return raw(SYS_keyctl, 1, 0) > 0; }, true},
+    {"user", [] { return raw(SYS_setresuid, 65534, 65534, 65534) == 0; }, true},
+    {"group", [] { return raw(SYS_setresgid, 65534, -1, -1) == 0; }, true},
+    {"groups", [] { return raw(SYS_setgroups, 0, 0) == 0; }, true},
+    {"namespace", [] { return ::unshare(CLONE_NEWNS) == 0; }, true},
+    {"descriptors no longer shared", [] { return ::unshare(CLONE_FILES) == 0; }},
+    {"root directory", [] { return ::chroot("/tmp") == 0; }, true},
     {"memory barrier registered",
-     [] { raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); }},
-    {"name, through /proc", [] { write_file("/proc/self/comm", "attack"); }},
-    {"out-of-memory score", [] { write_file("/proc/self/oom_score_adj", "500"); }},
-    {"core filter", [] { write_file("/proc/self/coredump_filter", "7f"); }},
-    {"written marks taken back", [] { write_file("/proc/self/clear_refs", "4"); }},
-    {"asynchronous input", [] { ::fcntl(p().socket, F_SETFL, O_ASYNC); }},
-    {"owner of signals", [] { ::fcntl(p().socket, F_SETOWN, ::getpid()); }},
-    {"owner of signals, through a duplicate",
-     [] { ::fcntl(::dup(p().socket), F_SETOWN, ::getpid()); }},
+     [] { return raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0; }},
+    {"name, through /proc", [] { return write_file("/proc/self/comm", "attack"); }},
+    {"out-of-memory score", [] { return write_file("/proc/self/oom_score_adj", "500"); }},
+    {"core filter", [] { return write_file("/proc/self/coredump_filter", "0x7f"); }, true},
+    {"written marks taken back", [] { return write_file("/proc/self/clear_refs", "4"); }},
+    {"asynchronous input", [] { return ::fcntl(p().socket, F_SETFL, O_ASYNC) == 0; }},
+    {"owner of signals", [] { return own_signals_of(p().socket); }},
+    {"owner of signals, through a duplicate", [] { return own_signals_of(::dup(p().socket)); }},
     {"owner of signals, by a child",
-     [] { in_child([] { ::fcntl(p().socket, F_SETOWN, ::getppid()); }); }},
+     [] { return in_child([] { return ::fcntl(p().socket, F_SETOWN, ::getppid()) == 0; }); }},
     {"owner of signals, through a message",
-     [] { ::fcntl(through_a_message(p().socket), F_SETOWN, ::getpid()); }},
-    {"signal of a descriptor", [] { ::fcntl(p().socket, F_SETSIG, SIGUSR1); }},
-    {"lease", [] { ::fcntl(p().file, F_SETLEASE, F_RDLCK); }},
-    {"size of a pipe", [] { ::fcntl(p().pipe[1], F_SETPIPE_SZ, 65536 * 4); }},
-    {"what is in a pipe", [] { [[maybe_unused]] ssize_t n = ::write(p().pipe[1], "attack", 6); }},
-    {"socket option", [] { keep_alive(p().socket); }},
+     [] { return own_signals_of(through_a_message(p().socket)); }},
+    {"signal of a descriptor", [] { return ::fcntl(p().socket, F_SETSIG, SIGUSR1) == 0; }},
+    {"lease", [] { return ::fcntl(p().file, F_SETLEASE, F_WRLCK) == 0; }, true},
+    {"size of a pipe", [] { return ::fcntl(p().pipe[1], F_SETPIPE_SZ, 65536 * 4) > 0; }},
+    {"what is in a pipe", [] { return ::write(p().pipe[1], "attack", 6) == 6; }},
+    {"socket option", [] { return keep_alive(p().socket); }},
     {"socket option, through a duplicate",
-     [] { keep_alive(::fcntl(p().socket, F_DUPFD_CLOEXEC, 100)); }},
-    {"socket option, through a message", [] { keep_alive(through_a_message(p().socket)); }},
-    {"event counter", [] { ::eventfd_write(p().event, 7); }},
-    {"event counter, through a duplicate", [] { ::eventfd_write(::dup2(p().event, 200), 7); }},
+     [] { return keep_alive(::fcntl(p().socket, F_DUPFD_CLOEXEC, 100)); }},
+    {"socket option, through a message", [] { return keep_alive(through_a_message(p().socket)); }},
+    {"event counter", [] { return ::eventfd_write(p().event, 7) == 0; }},
+    {"event counter, through a duplicate",
+     [] { return ::eventfd_write(::dup2(p().event, 200), 7) == 0; }},
     {"event poll",
      [] {
        epoll_event event{};
-       ::epoll_ctl(p().epoll, EPOLL_CTL_ADD, p().event, &event);
+       return ::epoll_ctl(p().epoll, EPOLL_CTL_ADD, p().event, &event) == 0;
      }},
     {"timer descriptor",
      [] {
        itimerspec when{{0, 0}, {1000, 0}};
-       ::timerfd_settime(p().timer, 0, &when, nullptr);
+       return ::timerfd_settime(p().timer, 0, &when, nullptr) == 0;
      }},
-    {"file watch", [] { ::inotify_add_watch(p().inotify, "/tmp", IN_CREATE); }},
+    {"file watch", [] { return ::inotify_add_watch(p().inotify, "/tmp", IN_CREATE) >= 0; }},
     {"offset, by preadv2",
      [] {
        char bytes[3];
        iovec part{bytes, sizeof bytes};
-       ::preadv2(p().file, &part, 1, -1, 0);
+       return ::preadv2(p().file, &part, 1, -1, 0) == sizeof bytes;
      }},
-    {"descriptors closed by range", [] { raw(SYS_close_range, p().file, p().file); }},
+    {"descriptors closed by range", [] { return raw(SYS_close_range, p().file, p().file) == 0; }},
     {"semaphore undone at exit",
      [] {
        int id = ::semget(IPC_PRIVATE, 1, 0600);
        sembuf up{0, 1, SEM_UNDO};
-       ::semop(id, &up, 1);
-       ::semctl(id, 0, IPC_RMID);
+       return id >= 0 && ::semop(id, &up, 1) == 0 && ::semctl(id, 0, IPC_RMID) == 0;
      }},
-    {"system calls no longer watched", [] { ::prctl(59, 0, 0, 0, 0); }},
+    {"system calls no longer watched", [] { return control(59, 0); }},
 };
 
 }  // namespace
@@ -324,8 +445,17 @@ const char* dare_name(std::size_t which) {
   return kDares[which].name;
 }
 
-void dare(std::size_t which) {
-  kDares[which].run();
+bool dare_may_be_refused(std::size_t which) {
+  return kDares[which].may_be_refused;
+}
+
+bool dare_faults(std::size_t which) {
+  return kDares[which].faults;
+}
+
+int dare(std::size_t which) {
+  errno = 0;
+  return kDares[which].run() ? 0 : (errno != 0 ? errno : EIO);
 }
 
 }  // namespace lwc::test

@@ -61,7 +61,7 @@ struct Playground {
   int base_fds[4];          // regular files
   int pipe_fds[2];
   std::string directory;
-  volatile bool* dared;
+  DareReport* report;
 } g;
 
 std::uint64_t below(Random& random, std::uint64_t limit) {
@@ -186,14 +186,24 @@ void use_heap(Random& random) {
   }
 }
 
+/// malloc() may keep something there, and then fails later.
+void lower_break(Random& random) {
+  ::sbrk(-static_cast<intptr_t>((1 + below(random, 60)) * kPage / (1 + below(random, 3))));
+  if (below(random, 3) == 0) {
+    ::sbrk(static_cast<intptr_t>((1 + below(random, 90)) * kPage));
+  }
+}
+
 void change_mappings(Random& random) {
   char* block = some_block(random);
   std::size_t page = below(random, kBlockPages - 4);
   std::size_t pages = 1 + below(random, 4);
-  switch (below(random, 11)) {
+  switch (below(random, 14)) {
     case 0:
       ::munmap(block + page * kPage, pages * kPage);
-      // Mapped again so that later operations of this request find something there.
+      if (below(random, 4) == 0) {
+        break;  // a hole, in which later operations fail
+      }
       ::mmap(block + page * kPage, pages * kPage, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
       break;
@@ -221,8 +231,11 @@ void change_mappings(Random& random) {
       block[page * kPage] = 9;
       break;
     case 5:
-      ::mprotect(block + page * kPage, pages * kPage, PROT_READ);
-      ::mprotect(block + page * kPage, pages * kPage, PROT_READ | PROT_WRITE);
+      ::mprotect(block + page * kPage, pages * kPage,
+                 below(random, 2) == 0 ? PROT_READ : PROT_NONE);
+      if (below(random, 3) != 0) {
+        ::mprotect(block + page * kPage, pages * kPage, PROT_READ | PROT_WRITE);
+      }
       ::mprotect(g.read_only, pages * kPage, PROT_NONE);
       break;
     case 6: {
@@ -236,7 +249,7 @@ void change_mappings(Random& random) {
       // A block of the snapshot moves away, and something else takes its place.
       void* moved =
           ::mremap(block + page * kPage, pages * kPage, (pages + 9) * kPage, MREMAP_MAYMOVE);
-      if (moved != MAP_FAILED) {
+      if (moved != MAP_FAILED && below(random, 4) != 0) {
         ::mmap(block + page * kPage, pages * kPage, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
       }
@@ -253,6 +266,22 @@ void change_mappings(Random& random) {
       static_cast<char*>(at)[0] = 1;
       break;
     }
+    case 10:
+      ::mremap(block + page * kPage, (pages + 1) * kPage, pages * kPage, 0);
+      break;
+    case 11: {
+      // Moved, with an empty mapping left in its place.
+      constexpr int kDontUnmap = 4;
+      void* moved =
+          ::mremap(block + page * kPage, pages * kPage, pages * kPage, MREMAP_MAYMOVE | kDontUnmap);
+      if (moved != MAP_FAILED) {
+        static_cast<char*>(moved)[1] = 1;
+      }
+      break;
+    }
+    case 12:
+      lower_break(random);
+      break;
     default:
       // Not through libc's functions.
       ::syscall(SYS_mmap, nullptr, 3 * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -523,8 +552,8 @@ void come_to_an_end(Random& random) {
 
 }  // namespace
 
-void prepare_playground(const std::string& directory, volatile bool* dared) {
-  g.dared = dared;
+void prepare_playground(const std::string& directory, DareReport* report) {
+  g.report = report;
   g.directory = directory;
   auto map = [](int protection, int flags, int fd) {
     const std::size_t pages = fd >= 0 ? kFilePages : kBlockPages;
@@ -557,7 +586,9 @@ void prepare_playground(const std::string& directory, volatile bool* dared) {
   [[maybe_unused]] int made = ::pipe(g.pipe_fds);
   DarePlaces& places = dare_places();
   places.writable = g.blocks[0];
+  places.anonymous = g.untouched;
   places.read_only = g.read_only;
+  places.heap = g.heap[3];
   places.file = g.base_fds[0];
   places.pipe[0] = g.pipe_fds[0];
   places.pipe[1] = g.pipe_fds[1];
@@ -587,19 +618,19 @@ void play(std::uint64_t seed, int count) {
     } else if (choice < 97) {
       start_programs(random);
     } else if (choice < 98) {
-      *g.dared = true;
-      dare(below(random, dare_count()));
+      g.report->dared = true;
+      dare(below(random, dare_count()));  // what went before may not let it succeed
     } else if (below(random, 4) == 0) {
       come_to_an_end(random);
     }
   }
 }
 
-void play_dare(std::size_t which) {
-  *g.dared = true;
-  Random random(which);
+void play_dare(std::uint64_t seed, std::size_t which) {
+  g.report->dared = true;
+  Random random(seed);
   write_memory(random);
-  dare(which);
+  g.report->error = dare(which);
   write_memory(random);
 }
 

@@ -9,16 +9,21 @@
 
 namespace lwc::test {
 
-/// Blocks, files and descriptors that exist before the snapshot, for operations to work on. `dared`
-/// is set before an operation after which the process may also just end.
-void prepare_playground(const std::string& directory, volatile bool* dared);
+/// What must be known of a request whose memory is undone: lives in shared memory.
+struct DareReport {
+  volatile bool dared;  ///< set before an operation after which the process may also just end
+  volatile int error;   ///< of the dare that was played: dare()
+};
+
+/// Blocks, files and descriptors that exist before the snapshot, for operations to work on.
+void prepare_playground(const std::string& directory, DareReport* report);
 
 /// Carries out `count` operations drawn from `seed`. May end the process's request by a fault or
 /// exit() in the middle.
 void play(std::uint64_t seed, int count);
 
 /// Dare number `which` (rollback_dares.hpp), among operations of the other kind.
-void play_dare(std::size_t which);
+void play_dare(std::uint64_t seed, std::size_t which);
 
 /// Places that play() changes often, for engines made blind to them.
 struct Favourite {

@@ -14,10 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cfenv>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -44,7 +46,8 @@ struct Control {
   std::uint64_t seed;
   int operations;
   bool stop;
-  volatile bool dared;
+  std::size_t dare;
+  DareReport report_of_dare;
   Exempt exempt;
   bool tainted;
   char reason[rollback::kMaxReason];
@@ -78,7 +81,7 @@ struct Hidden {
   std::uint32_t control_word;
   stack_t stack;
   long controls[10];
-  long io_priority, policy, memory_policy;
+  long io_priority, policy, memory_policy, program_break;
   void* robust_list;
   f_owner_ex owner;
   int signal, lease, pipe_size, keep_alive;
@@ -107,6 +110,7 @@ struct Hidden {
     hidden.io_priority = gate(SYS_ioprio_get, 1, 0);
     hidden.policy = gate(SYS_sched_getscheduler, 0);
     gate(SYS_get_mempolicy, &hidden.memory_policy, nullptr, 0, nullptr, 0);
+    hidden.program_break = gate(SYS_brk, 0);
     std::size_t length = 0;
     gate(SYS_get_robust_list, 0, &hidden.robust_list, &length);
     const DarePlaces& places = dare_places();
@@ -124,7 +128,7 @@ struct Setup {
   Mechanism mechanism = Mechanism::None;
   bool shared_store = true;
   bool learning = true;
-  bool dares = false;  // one dare a request instead of random operations; the seed says which
+  bool dares = false;  // one dare a request instead of random operations
   std::function<void()> mutate{};
 };
 
@@ -170,19 +174,23 @@ struct Setup {
   }
   rollback::begin_child(std::chrono::milliseconds(500));  // some block for ever
   if (setup.dares) {
-    play_dare(control.seed);
+    play_dare(control.seed, control.dare);
   } else {
     play(control.seed, control.operations);
   }
   rollback::end_child(Ending::Done, 0);
 }
 
+constexpr int kNotReturned = -1;
+const char* const kEndedByItself = "ended by itself";
+
 struct Tally {
   int rounds = 0;
   int holders = 0;
   int tainted = 0;
   int faults = 0;
-  int wrong = 0;  // rounds after which the process was not as before, and did not say so
+  int dare_error = 0;  // of the last one: dare(), or kNotReturned
+  int wrong = 0;       // rounds after which the process was not as before, and did not say so
   std::vector<std::string> complaints;
   std::map<std::string, int> reasons;
   rollback::UndoReport last;
@@ -206,7 +214,8 @@ class Harness {
     std::filesystem::remove_all(directory_);
   }
 
-  Tally run(std::uint64_t first_seed, int rounds, int max_operations) {
+  /// `which`: the dare, where dares are played.
+  Tally run(std::uint64_t first_seed, int rounds, int max_operations, std::size_t which = 0) {
     Tally tally;
     for (int i = 0; i < rounds && tally.wrong < 3; ++i) {
       if (pid_ == 0 && !begin()) {
@@ -218,8 +227,11 @@ class Harness {
       fresh_ = false;
       std::uint64_t seed = first_seed + static_cast<std::uint64_t>(i);
       control_->seed = seed;
+      control_->dare = which;
+      control_->report_of_dare.error = kNotReturned;
       control_->operations = 1 + static_cast<int>(seed * 2654435761u % max_operations);
       one_round(tally, seed);
+      tally.dare_error = control_->report_of_dare.error;
       ++tally.rounds;
     }
     return tally;
@@ -232,7 +244,7 @@ class Harness {
     ::malloc_trim(0);
     pid_ = ::fork();
     if (pid_ == 0) {
-      prepare_playground(directory_, &control_->dared);
+      prepare_playground(directory_, &control_->report_of_dare);
       run_holder(*control_, setup_);
     }
     fresh_ = true;
@@ -247,9 +259,9 @@ class Harness {
     int next = control_->paused.load() + 1;
     control_->resumed.fetch_add(1);
     if (!wait_for_pause(next)) {
-      if (control_->dared && WIFEXITED(status_)) {
+      if (control_->report_of_dare.dared && WIFEXITED(status_)) {
         ++tally.tainted;
-        ++tally.reasons["ended by itself"];
+        ++tally.reasons[kEndedByItself];
         end();
         return;
       }
@@ -259,6 +271,10 @@ class Harness {
     tally.faults += control_->ending == Ending::Fault ? 1 : 0;
     tally.last = control_->report;
     if (control_->tainted) {
+      if (std::string left = what_goes_on(); !left.empty()) {
+        complain(tally, seed, {"given up, with " + left + ": " + control_->reason});
+        return;
+      }
       ++tally.tainted;
       ++tally.reasons[control_->reason];
       end();
@@ -267,11 +283,28 @@ class Harness {
     std::vector<std::string> differences =
         ProcessPicture::take(pid_, control_->exempt).differences_from(before_);
     if (control_->private_failures != 0) {
-      differences.push_back("timers, signal actions or floating-point state differ (seen late)");
+      differences.push_back(
+          "what /proc does not show differs (seen late): timers, signal actions, program break "
+          "...");
     }
     if (!differences.empty()) {
       complain(tally, seed, differences);
     }
+  }
+
+  /// Children, those of threads included, and threads, unless they may have blocked all signals.
+  std::string what_goes_on() const {
+    const std::filesystem::path tasks = "/proc/" + std::to_string(pid_) + "/task";
+    int threads = 0;
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      ++threads;
+      std::ifstream children(task.path() / "children");
+      pid_t child = 0;
+      if (children >> child) {
+        return "a child";
+      }
+    }
+    return setup_.dares && threads > 1 ? "a thread" : "";
   }
 
   void complain(Tally& tally, std::uint64_t seed, const std::vector<std::string>& what) {
@@ -374,8 +407,13 @@ class RandomRequests : public testing::TestWithParam<Mechanism> {
   }
 };
 
-void expect_all_undone(Setup setup, int count) {
+void print_seed() {
   std::printf("LWC_SEED=%llu\n", static_cast<unsigned long long>(seed()));
+  std::fflush(stdout);
+}
+
+void expect_all_undone(Setup setup, int count) {
+  print_seed();
   Harness harness(std::move(setup));
   Tally tally = harness.run(seed(), count, 40);
   std::printf("%d rounds, %d faults, %d given up, %d processes\n", tally.rounds, tally.faults,
@@ -402,24 +440,36 @@ TEST_P(RandomRequests, AreUndoneWithoutSharedCopy) {
 // Everything on the attacker's list is undone, or the process is given up. Twice, so that what one
 // leaves behind unseen is found after the next.
 TEST_P(RandomRequests, DaresAreUndoneOrLeadToANewProcess) {
+  print_seed();
   Harness harness({.mechanism = GetParam(), .dares = true});
   for (std::size_t which = 0; which < dare_count(); ++which) {
     Tally tally;
     for (int time = 0; time < 2; ++time) {
-      Tally one = harness.run(which, 1, 1);
+      Tally one = harness.run(seed() + which, 1, 1, which);
       tally.wrong += one.wrong;
       tally.tainted += one.tainted;
       tally.reasons.merge(one.reasons);
       tally.complaints.insert(tally.complaints.end(), one.complaints.begin(), one.complaints.end());
+      tally.dare_error = std::max(tally.dare_error, one.dare_error);
+      const bool faulted = dare_faults(which) && one.faults == 1;
+      // A process that is gone cannot tell.
+      EXPECT_TRUE(one.dare_error != kNotReturned || faulted || one.reasons.contains(kEndedByItself))
+          << dare_name(which) << " did not come to its end";
     }
-    std::printf("%s: %s\n", dare_name(which),
-                tally.tainted == 0 ? "undone" : tally.reasons.begin()->first.c_str());
+    std::string what = tally.tainted == 0 ? "undone" : tally.reasons.begin()->first;
+    if (tally.dare_error > 0) {
+      what += std::string(" (cannot be done here: ") + std::strerror(tally.dare_error) + ")";
+    }
+    std::printf("%s: %s\n", dare_name(which), what.c_str());
+    EXPECT_TRUE(tally.dare_error <= 0 || dare_may_be_refused(which))
+        << dare_name(which) << ": " << what;
     EXPECT_EQ(tally.wrong, 0) << dare_name(which) << "\n" << join(tally.complaints);
   }
 }
 
 // An engine that forgets something must be found out.
 void expect_found_out(Mechanism mechanism, std::function<void()> mutate) {
+  print_seed();
   Harness harness({.mechanism = mechanism, .mutate = std::move(mutate)});
   Tally tally = harness.run(seed(), 600, 40);
   std::printf("found out after %d rounds\n", tally.rounds);
