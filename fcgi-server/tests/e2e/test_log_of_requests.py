@@ -98,6 +98,8 @@ def log_of(kind, settings, what, more):
 
 @pytest.mark.parametrize("name", SAME)
 def test_same_lines(name):
+    if ENGINE == "kernel" and "told to finish" in name:
+        pytest.skip("on engine kernel what a request sends its own process stays in the request")
     assert log_of(LwcFpm, *SAME[name]) == log_of(PhpFpm, *SAME[name])
 
 

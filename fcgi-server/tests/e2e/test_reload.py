@@ -14,10 +14,9 @@ from harness.daemons import USER
 from harness.fastcgi import Connection, ConnectionClosed, script_params
 from harness.processes import children_of, descendants_of, process_tree, wait_until, waits_in
 
+from .conftest import ENGINE
 from .load import Load, reload_and_wait
 from .served import PATIENCE
-
-ENGINE = os.environ.get("LWC_ENGINE", "auto")
 
 
 def start(served, **more):
