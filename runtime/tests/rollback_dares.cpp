@@ -258,6 +258,17 @@ const Dare kDares[] = {
        auto heap = reinterpret_cast<std::uintptr_t>(p().heap) / kPage * kPage;
        return advise(reinterpret_cast<char*>(heap), 1, MADV_DONTFORK);
      }},
+    {"part of the heap unmapped",
+     [] {
+       auto heap = reinterpret_cast<std::uintptr_t>(p().heap) / kPage * kPage;
+       return ::munmap(reinterpret_cast<char*>(heap + kPage), kPage) == 0;
+     }},
+    {"a mapping in the way of the break",
+     [] {
+       auto* end = static_cast<char*>(::sbrk(0));
+       return ::sbrk(-3 * intptr_t{kPage}) == end &&
+              ::mmap(end, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == end;
+     }},
     {"memory freed when it is needed", [] { return advise(p().anonymous, 4, MADV_FREE); }},
     {"memory that comes back without its advice",
      [] {
@@ -414,6 +425,11 @@ const Dare kDares[] = {
        int id = ::semget(IPC_PRIVATE, 1, 0600);
        sembuf up{0, 1, SEM_UNDO};
        return id >= 0 && ::semop(id, &up, 1) == 0 && ::semctl(id, 0, IPC_RMID) == 0;
+     }},
+    {"memory protected, after system calls are no longer watched",
+     [] {
+       std::memset(p().writable, 5, kPage);
+       return control(59, 0) && raw(SYS_mprotect, address(p().writable), kPage, PROT_READ) == 0;
      }},
     {"system calls no longer watched", [] { return control(59, 0); }},
 };

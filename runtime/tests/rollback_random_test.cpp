@@ -292,6 +292,14 @@ class Harness {
     }
   }
 
+  static std::string user_of(pid_t pid) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    std::string line;
+    while (std::getline(status, line) && !line.starts_with("Uid:")) {
+    }
+    return line;
+  }
+
   /// Children, those of threads included, and threads, unless they may have blocked all signals.
   std::string what_goes_on() const {
     const std::filesystem::path tasks = "/proc/" + std::to_string(pid_) + "/task";
@@ -300,7 +308,7 @@ class Harness {
       ++threads;
       std::ifstream children(task.path() / "children");
       pid_t child = 0;
-      if (children >> child) {
+      if (children >> child && user_of(child) == user_of(pid_)) {  // it may not end another's
         return "a child";
       }
     }

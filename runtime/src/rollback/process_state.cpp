@@ -164,7 +164,9 @@ long ProcessState::kill_children_of(int thread) {
     if (buffer_[i] >= '0' && buffer_[i] <= '9') {
       pid = pid * 10 + (buffer_[i] - '0');
     } else if (pid != 0) {
-      gate(SYS_kill, pid, SIGKILL);
+      if (gate(SYS_kill, pid, SIGKILL) < 0) {
+        return -EPERM;  // of a request that has become another user since
+      }
       ++killed;
       pid = 0;
     }
@@ -193,7 +195,7 @@ bool ProcessState::end_children(State& state) {
       });
     }
     if (found < 0 || tries == kMostTries) {
-      state.journal.taint(found < 0 ? "children that cannot be listed" : "children without end");
+      state.journal.taint(found < 0 ? "children that cannot be ended" : "children without end");
       return false;
     }
     if (found > 0) {

@@ -29,23 +29,27 @@ void unmap_fresh(State& state) {
   if (broken) {
     journal.taint("ended while its mappings were changing");
   }
-  const bool unseen = (journal.touched & kTouchedUnseen) != 0;
-  if ((journal.touched & kTouchedHeap) != 0 || unknown || broken || unseen) {
-    gate(SYS_brk, state.image.program_break().begin);
-  }
   if (!unknown && !broken) {
     for (Range range : journal.fresh) {
       gate(SYS_munmap, range.begin, range.size());
     }
+  } else if (unknown) {
+    state.image.unmap_what_is_new();  // what is missing yet is seen when it has been made again
+  }
+  // Then nothing is in the way of the break.
+  const bool unseen = (journal.touched & kTouchedUnseen) != 0;
+  const std::uintptr_t end = state.image.program_break().begin;
+  if (((journal.touched & kTouchedHeap) != 0 || unknown || broken || unseen) &&
+      gate(SYS_brk, end) != static_cast<long>(end)) {
+    journal.taint("the program break cannot be restored");
   }
 }
 
 bool map_again(const Region& region, Range part) {
-  if (region.kind == Mapping::Kind::Heap) {
-    return true;  // the program break is back already
-  }
   // What was mapped from the copy becomes memory of its own, like any other from then on.
-  bool anonymous = region.kind == Mapping::Kind::Anonymous || region.kind == Mapping::Kind::Copy;
+  // So does what the program break ends: the kernel asks only where that is.
+  bool anonymous = region.kind == Mapping::Kind::Anonymous || region.kind == Mapping::Kind::Copy ||
+                   region.kind == Mapping::Kind::Heap;
   return anonymous && map_fresh(region, part);
 }
 

@@ -15,6 +15,8 @@
 namespace lwc::rollback {
 namespace {
 
+constexpr long kSetDispatch = 59;  // PR_SET_SYSCALL_USER_DISPATCH
+
 /// Would the process die of a fault under this action? An ignored fault kills, too.
 bool dies_of(int signal, const KernelSigaction& action) {
   bool by_default = action.handler == reinterpret_cast<void*>(SIG_DFL);
@@ -110,6 +112,10 @@ long control(State& state, const Call& call) {
   switch (call.args[0]) {
     case PR_SET_VMA:
       return name_memory(state, call);
+    case kSetDispatch:
+      state.journal.touched |= kTouchedUnseen;
+      state.journal.taint("prctl", call.args[0]);
+      break;
     case PR_SET_NAME:
       state.journal.touched |= kTouchedName;
       break;
