@@ -14,6 +14,7 @@
 #include "master/service_manager.hpp"
 #include "process_title.hpp"
 #include "wipe_freed.hpp"
+#include "worker/pool_process.hpp"
 
 namespace {
 
@@ -51,9 +52,12 @@ bool start_php(const config::CommandLine& command_line) {
   return static_cast<bool>(started);
 }
 
-Status engine_works(std::string_view name) {
+Status engine_works(std::string_view name, bool limits_memory) {
   const Result<std::unique_ptr<Engine>> engine = make_engine(name, UniqueFd());
-  return engine ? ok() : Status(engine.error());
+  if (!engine) {
+    return engine.error();
+  }
+  return limits_memory ? can_limit_memory(**engine) : ok();
 }
 
 int run(const config::CommandLine& command_line, const config::Options& options,

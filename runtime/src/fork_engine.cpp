@@ -141,7 +141,8 @@ bool ForkEngine::wait_for_job(Server& server, Job& job) {
   job = Job{};
   job.snapshot = message.snapshot;
   job.connection = message.fds[0].release();
-  server.exchange().child_pid.store(::getpid(), std::memory_order_release);
+  child_pid_ = ::getpid();
+  server.exchange().child_pid.store(child_pid_, std::memory_order_release);
   return true;
 }
 
@@ -200,6 +201,9 @@ void ForkEngine::reap() {
 }
 
 void ForkEngine::end_child() {
+  if (::getpid() != child_pid_) {
+    ::_exit(0);  // a process that the request forked and that came to its end
+  }
   kill_child_processes();
   release_shared(to_server_.get());
   const char done = 'd';

@@ -39,6 +39,7 @@ class ForkEngine final : public ProcessEngine {
 
   std::vector<FileDescription> files_;  // open at the snapshot
   Child parked_;
+  pid_t child_pid_ = -1;      // in a child: its own
   std::deque<pid_t> ending_;  // said that they are done; not waited for yet
   UniqueFd to_server_;        // in a child: its end of the channel
 };

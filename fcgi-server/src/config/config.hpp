@@ -166,8 +166,9 @@ struct Options {
   /// can be started on error_log. An error ends load(). Not given: load() tries whether error_log
   /// can be opened.
   std::function<Status(const GlobalConfig&)> open_error_log;
-  /// Whether an engine works on this machine, asked by -t. Not given: nobody knows.
-  std::function<Status(std::string_view engine)> engine_works;
+  /// Whether an engine works on this machine, with or without lwc.memory_limit, asked by -t. Not
+  /// given: nobody knows.
+  std::function<Status(std::string_view engine, bool limits_memory)> engine_works;
 };
 
 /// The file that is read when -y is not given: our own, or php-fpm's when the program is called by

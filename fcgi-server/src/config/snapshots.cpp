@@ -24,7 +24,9 @@ Status check_snapshots(const Config& config, const Options& options) {
   Reporter report(options.sink);
   report.set_level(config.global.effective_log_level());
   for (const PoolConfig& pool : config.pools) {
-    const Status works = options.engine_works ? options.engine_works(pool.lwc_engine) : ok();
+    const Status works = options.engine_works
+                             ? options.engine_works(pool.lwc_engine, pool.lwc_memory_limit != 0)
+                             : ok();
     if (!works) {
       report.say(log::Level::Error, "[pool ", pool.name, "] ", works.error().message);
       return report.error();

@@ -76,15 +76,16 @@ FcgiTransport::FcgiTransport(std::function<void()> answered) : answered_(std::mo
 }
 
 void FcgiTransport::leave_to_parent() noexcept {
+  is_copy_ = true;
   if (open_) {
     open_ = false;
-    is_copy_ = true;
     ::close(request_.ipcFd);
   }
 }
 
 bool FcgiTransport::open(int connection, std::size_t known, ChildReport& report) noexcept {
   report_ = &report;
+  is_copy_ = false;
   body_ended_ = false;
   g_bounds = RequestBounds{};
   g_known = known;

@@ -41,6 +41,8 @@ class FcgiTransport final : public php::Transport {
   void write_error(const char* text, std::size_t size) noexcept override;
   void finish() noexcept override;
 
+  /// In a process that the request has forked.
+  bool is_copy() const { return is_copy_; }
   std::uint16_t request_id() const { return static_cast<std::uint16_t>(request_.requestId); }
 
  private:

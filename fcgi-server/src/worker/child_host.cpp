@@ -75,6 +75,9 @@ void ChildHost::request_started(const php::RequestStart& start) noexcept {
 }
 
 void ChildHost::request_ended(const php::RequestEnd& end) noexcept {
+  if (transport_.is_copy()) {
+    return;  // the request goes on
+  }
   Slot& slot = worker_.slot();
   slot.peak_memory = end.peak_memory;
   slot.cpu_ticks_read = cpu_ticks();

@@ -206,6 +206,12 @@ void reset_signals() {
 
 }  // namespace
 
+Status can_limit_memory(const Engine& engine) {
+  return engine.limits_memory() ? ok()
+                                : Status(Error{"lwc.memory_limit needs engine 'kernel'; this is '" +
+                                               std::string(engine.name()) + "'"});
+}
+
 // Without root's rights nobody else can be chosen.
 Result<Identity> pool_identity(const config::PoolConfig& pool) {
   if (::geteuid() != 0) {
@@ -248,9 +254,8 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   if (!engine) {
     give_up(voice, engine.error().message);
   }
-  if (pool.lwc_memory_limit != 0 && !(*engine)->limits_memory()) {
-    give_up(voice, "lwc.memory_limit needs engine 'kernel'; this is '" +
-                       std::string((*engine)->name()) + "'");
+  if (Status able = can_limit_memory(**engine); pool.lwc_memory_limit != 0 && !able) {
+    give_up(voice, able.error().message);
   }
   if (Status opened = (*engine)->acquire_privileges(); !opened) {
     give_up(voice, opened.error().message);

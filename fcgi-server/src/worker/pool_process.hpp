@@ -6,6 +6,7 @@
 #include "config/config.hpp"
 #include "config/identity.hpp"
 #include "log_channel.hpp"
+#include "lwc/engine.hpp"
 #include "lwc/unique_fd.hpp"
 #include "scoreboard.hpp"
 
@@ -24,6 +25,9 @@ struct PoolProcess {
 
 /// Who serves the pool's requests. Root only where that is allowed.
 Result<Identity> pool_identity(const config::PoolConfig& pool);
+
+/// Whether pools on this engine can have a lwc.memory_limit, or why not.
+Status can_limit_memory(const Engine& engine);
 
 /// The life of a pool's base template, in a process just forked from the master: limits, user,
 /// directories, environment, ini settings, then the engine. Never returns. What goes wrong is told

@@ -18,7 +18,7 @@ from harness import LwcFpm, Pool, Workspace
 from harness.fastcgi import ConnectionClosed
 from harness.processes import children_of, descendants_of, wait_until
 
-from .served import PATIENCE, Served
+from .served import LONGER_THAN_A_STALL, PATIENCE, Served
 
 ENGINE = os.environ.get("LWC_ENGINE", "auto")
 on_kernel = pytest.mark.skipif(ENGINE != "kernel", reason="only engine kernel keeps native code from it")
@@ -88,6 +88,24 @@ def test_a_forked_process_does_not_answer(lwc):
             connection = lwc.connect()
         connection.send_request(lwc.params(later), keep=True)
         assert connection.read_response().text == "of later"
+
+
+def test_a_forked_process_does_not_end_its_request(lwc):
+    """What used to happen on engine fork: its end was the end of the request, for the limit of its time, for the next one, for what it had started."""
+    data = lwc.data
+    lwc.start(children=1, settings={"request_terminate_timeout": f"{LONGER_THAN_A_STALL}s", "access.log": str(data / "access.log"),
+                                    "access.format": "'%r%Q%q %{seconds}d'"})
+    forks = "if (!($p = pcntl_fork())) { if (!pcntl_fork()) { usleep(300000); touch(ini_get('sys_temp_dir') . '/after'); } exit; } pcntl_waitpid($p, $s);"
+    endless = lwc.script(forks + "while (true) usleep(10000);")
+    if ENGINE != "none":
+        answer = lwc.get(endless, timeout=10 * PATIENCE)
+        assert answer.status == 504, answer
+    lwc.file("after").unlink(missing_ok=True)
+    assert lwc.get(lwc.script(forks + "usleep(600000); echo 'own';")).text == "own"
+    assert lwc.file("after").exists()  # the child of the child has gone on
+    lwc.get("echo 'last';")
+    lines = (data / "access.log").read_text().splitlines()
+    assert len(lines) == 2, lines  # of the two requests that came to their end, and of no process
 
 
 def test_signal_to_the_process_group(lwc):
