@@ -3,7 +3,6 @@
 
 #include <linux/audit.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <cstddef>
 
 #include "lwc/raw.h"
+#include "reach.hpp"
 
 namespace lwc {
 namespace {
@@ -60,10 +60,6 @@ bool is_self(std::uint64_t id) {
   return static_cast<pid_t>(id) == ::getpid();
 }
 
-bool is_self_or_none(std::uint64_t id) {
-  return static_cast<pid_t>(id) == 0 || is_self(id);
-}
-
 End end_by(std::uint64_t signal) {
   switch (static_cast<int>(signal)) {
     case SIGKILL:
@@ -75,26 +71,6 @@ End end_by(std::uint64_t signal) {
       return End::Stopped;
     default:
       return End::None;
-  }
-}
-
-// Of processes that the worker shares a user with: other workers, templates.
-bool reaches_others(const lwc_regs& call) {
-  constexpr int kIoprioWhoProcess = 1;
-  switch (static_cast<long>(call.orig_ax)) {
-    case SYS_setpriority:
-      return static_cast<int>(call.di) != PRIO_PROCESS || !is_self_or_none(call.si);
-    case SYS_ioprio_set:
-      return static_cast<int>(call.di) != kIoprioWhoProcess || !is_self_or_none(call.si);
-    case SYS_prlimit64:
-      return call.dx != 0 && !is_self_or_none(call.di);
-    case SYS_sched_setaffinity:
-    case SYS_sched_setparam:
-    case SYS_sched_setattr:
-    case SYS_sched_setscheduler:
-      return !is_self_or_none(call.di);
-    default:
-      return false;
   }
 }
 
@@ -118,7 +94,10 @@ long refusal(const lwc_event& call) {
     case SYS_pidfd_send_signal:
       return end_by(regs.si) != End::None ? -EPERM : 0;  // whose descriptor that is, is not known
     default:
-      return reaches_others(regs) ? -EPERM : 0;
+      return reaches_others(static_cast<long>(regs.orig_ax), static_cast<long>(regs.di),
+                            static_cast<long>(regs.si), static_cast<long>(regs.dx), ::getpid())
+                 ? -EPERM
+                 : 0;
   }
 }
 

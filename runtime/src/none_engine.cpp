@@ -22,10 +22,10 @@ Job NoneEngine::serve(Server& server, SnapshotId own) {
 }
 
 void NoneEngine::end_child() {
-  if (running_ && ::getpid() != server_->exchange().child_pid.load(std::memory_order_acquire)) {
-    ::_exit(0);  // a process that the request forked and that came to its end
-  }
   if (running_) {
+    if (::getpid() != server_->exchange().child_pid.load(std::memory_order_acquire)) {
+      ::_exit(0);  // a process that the request forked and that came to its end
+    }
     server_->finished(*running_, Outcome{});
     running_.reset();
   }

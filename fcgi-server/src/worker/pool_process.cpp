@@ -254,8 +254,10 @@ void run_base_template(const PoolProcess& process, UniqueFd control) {
   if (!engine) {
     give_up(voice, engine.error().message);
   }
-  if (Status able = can_limit_memory(**engine); pool.lwc_memory_limit != 0 && !able) {
-    give_up(voice, able.error().message);
+  if (pool.lwc_memory_limit != 0) {
+    if (Status able = can_limit_memory(**engine); !able) {
+      give_up(voice, able.error().message);
+    }
   }
   if (Status opened = (*engine)->acquire_privileges(); !opened) {
     give_up(voice, opened.error().message);

@@ -164,8 +164,7 @@ long watch_memory_call(State& state, const Call& call) {
             journal.taint("a protection key for memory of the snapshot");
           });
         }
-        reprotect(state, range_of(args[0], args[1]), args[2]);
-        break;
+        [[fallthrough]];
       case SYS_mprotect:
         reprotect(state, range_of(args[0], args[1]), args[2]);
         break;

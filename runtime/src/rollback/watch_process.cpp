@@ -3,12 +3,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
 #include <cerrno>
 
+#include "../reach.hpp"
 #include "handlers.hpp"
 #include "syscall_watch.hpp"
 
@@ -141,32 +141,6 @@ long control(State& state, const Call& call) {
   return make(call);
 }
 
-/// Does the call change how this or another process is scheduled, or its limits, and not this one
-/// alone? In a process of the same user the kernel allows it: another worker, the template that the
-/// next worker is made from. There it could not be undone.
-bool changes_others(const State& state, const Call& call) {
-  const auto is_other = [&](long argument) {
-    const auto pid = static_cast<pid_t>(argument);
-    return pid != 0 && pid != state.pid;
-  };
-  constexpr int kIoprioWhoProcess = 1;
-  switch (call.number) {
-    case SYS_setpriority:
-      return static_cast<int>(call.args[0]) != PRIO_PROCESS || is_other(call.args[1]);
-    case SYS_ioprio_set:
-      return static_cast<int>(call.args[0]) != kIoprioWhoProcess || is_other(call.args[1]);
-    case SYS_prlimit64:
-      return call.args[2] != 0 && is_other(call.args[0]);
-    case SYS_sched_setaffinity:
-    case SYS_sched_setparam:
-    case SYS_sched_setscheduler:
-    case SYS_sched_setattr:
-      return is_other(call.args[0]);
-    default:
-      return false;
-  }
-}
-
 /// Is it this process that the call kills? Nothing can be undone after that, so it is ended
 /// instead.
 bool kills_itself(const State& state, const Call& call) {
@@ -194,7 +168,7 @@ long make_process(State& state, const Call& call) {
 
 long watch_process_call(State& state, const Call& call) {
   Journal& journal = state.journal;
-  if (changes_others(state, call)) {
+  if (reaches_others(call.number, call.args[0], call.args[1], call.args[2], state.pid)) {
     return -EPERM;
   }
   Pending pending(journal.pending_process);
